@@ -1,0 +1,32 @@
+# engine/cpu: the CPU backend. The kernels are compiled once per instruction set, the operations once.
+
+# Every kernels-*.c below is built three times; KERNELS_SUFFIX names the tables that it exports.
+CPU_KERNELS =
+
+# The explicit -f options keep loops vectorised although the user's -O2 comes after our -O3.
+KERNELS_CPPFLAGS = $(AM_CPPFLAGS) -DT2L_BUILDING
+KERNELS_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -O3 -fvect-cost-model=dynamic \
+	-Wno-ignored-optimization-argument -fno-math-errno -fno-trapping-math
+
+noinst_LTLIBRARIES += engine/cpu/libkernels-plain.la
+engine_cpu_libkernels_plain_la_SOURCES = $(CPU_KERNELS)
+engine_cpu_libkernels_plain_la_CPPFLAGS = $(KERNELS_CPPFLAGS) -DKERNELS_SUFFIX=plain
+engine_cpu_libkernels_plain_la_CFLAGS = $(KERNELS_CFLAGS)
+engine_libt2l_la_LIBADD += engine/cpu/libkernels-plain.la
+
+if X86_64
+noinst_LTLIBRARIES += engine/cpu/libkernels-avx2.la
+engine_cpu_libkernels_avx2_la_SOURCES = $(CPU_KERNELS)
+engine_cpu_libkernels_avx2_la_CPPFLAGS = $(KERNELS_CPPFLAGS) -DKERNELS_SUFFIX=avx2
+engine_cpu_libkernels_avx2_la_CFLAGS = $(KERNELS_CFLAGS) -mavx2 -mfma -mf16c
+engine_libt2l_la_LIBADD += engine/cpu/libkernels-avx2.la
+
+noinst_LTLIBRARIES += engine/cpu/libkernels-avx512.la
+engine_cpu_libkernels_avx512_la_SOURCES = $(CPU_KERNELS)
+engine_cpu_libkernels_avx512_la_CPPFLAGS = $(KERNELS_CPPFLAGS) -DKERNELS_SUFFIX=avx512
+engine_cpu_libkernels_avx512_la_CFLAGS = $(KERNELS_CFLAGS) -mavx512f -mavx512bw -mavx512vl \
+	-mavx512dq -mavx512vnni -mfma -mf16c -mavx2
+engine_libt2l_la_LIBADD += engine/cpu/libkernels-avx512.la
+endif
+
+engine_libt2l_la_SOURCES += engine/cpu/cpu.h engine/cpu/cpu-state.h engine/cpu/threads.h
