@@ -1,0 +1,387 @@
+/*
+ * t2l.h - the engine (libt2l): description -> adapter -> tokens.
+ *
+ * The nouns: an engine owns a backend and its threads; a model is a base model, mapped from
+ * its file; an encoder turns a sentence into an embedding; a hypernet turns an embedding into
+ * an adapter (LoRA); a session runs K lanes over one model, each lane with its own adapter.
+ *
+ * What callers may rely on:
+ * - Nothing here prints, exits, reads the environment or keeps global mutable state.
+ * - Models, encoders, hypernets and adapters are immutable once open and may be shared by
+ *   threads. A session belongs to one thread at a time; only t2l_session_cancel() may be
+ *   called from another. Calls that compute on one engine are serialised inside it.
+ * - Every function that can fail returns a status and fills ERR (may be NULL). Objects are
+ *   returned through the last pointers and are untouched on failure. *_close(NULL) is fine.
+ * - Strings are UTF-8. Paths are the caller's; nothing is written but what was asked for, and
+ *   that atomically (temporary name in the same folder, fsync, rename).
+ */
+#ifndef T2L_H
+#define T2L_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef T2L_BUILDING
+#define T2L_API __attribute__((visibility("default")))
+#else
+#define T2L_API
+#endif
+
+/* ---- errors ---- */
+
+enum t2l_status {
+	T2L_OK = 0,
+	T2L_ENOENT,	  /* no such file, directory or name */
+	T2L_EIO,	  /* reading or writing failed; disk full */
+	T2L_EFORMAT,	  /* a file is damaged, hostile or not what it says it is */
+	T2L_EUNSUPPORTED, /* a valid thing that we do not support; the message names it */
+	T2L_EINVAL,	  /* an argument or option is out of its range */
+	T2L_EMISMATCH,	  /* things that do not belong together (adapter and base, ...) */
+	T2L_ENOMEM,
+	T2L_ECANCELLED
+};
+
+struct t2l_error {
+	enum t2l_status status;
+	char message[1024]; /* names the thing and the way out; always terminated */
+};
+
+/* Memory that a call returned. */
+T2L_API void t2l_free(void *memory);
+T2L_API const char *t2l_version(void);	    /* "0.1.0" */
+T2L_API const char *t2l_cpu_features(void); /* "avx512f avx512bw ..." of this processor */
+
+/* ---- engine ---- */
+
+struct t2l_engine;
+struct t2l_engine_options {
+	const char *backend; /* NULL or "auto", "cpu" */
+	int n_threads;	     /* 0: as many as the process may run on */
+	const char *isa;     /* NULL or "auto", "avx512", "avx2", "plain" */
+	bool precise;	     /* f32 activations and kv cache, no quantised dot products */
+};
+/* OPTIONS may be NULL. */
+T2L_API enum t2l_status t2l_engine_open(
+    const struct t2l_engine_options *options, struct t2l_engine **engine, struct t2l_error *err);
+T2L_API void t2l_engine_close(struct t2l_engine *engine); /* after all that was opened on it */
+T2L_API const char *t2l_engine_description(const struct t2l_engine *engine);
+T2L_API int t2l_engine_threads(const struct t2l_engine *engine);
+
+/* ---- base model: an HF directory or a GGUF file ---- */
+
+struct t2l_model;
+struct t2l_model_facts {
+	char name[128];	       /* the directory's or file's own */
+	char architecture[64]; /* "llama" */
+	char format[16];       /* "hf", "gguf" */
+	char dtype[16];	       /* of most weights: "f16" */
+	int n_layers, hidden_size, n_heads, n_kv_heads, head_dim, ffn_size, vocab_size;
+	int context_length;
+	int64_t n_parameters;
+	uint64_t weight_bytes;
+	uint64_t kv_bytes_per_token;
+	char fingerprint[65]; /* identity of the weights, whatever file they are in; hex */
+	bool has_tokenizer, has_chat_template;
+};
+T2L_API enum t2l_status t2l_model_open(
+    struct t2l_engine *engine, const char *path, struct t2l_model **model, struct t2l_error *err);
+T2L_API void t2l_model_close(struct t2l_model *model);
+T2L_API const struct t2l_model_facts *t2l_model_facts(const struct t2l_model *model);
+
+/* Text and tokens. Returned memory is the caller's, to be given to t2l_free(). */
+enum t2l_tokenize_flags {
+	T2L_PARSE_SPECIAL = 1, /* text of special tokens becomes the token; else it is text */
+	T2L_ADD_SPECIAL = 2    /* BOS/EOS as the model's own settings say */
+};
+T2L_API enum t2l_status t2l_tokenize(const struct t2l_model *model, const char *text,
+    size_t n_bytes, unsigned flags, int32_t **ids, size_t *n_ids, struct t2l_error *err);
+/* Bytes, perhaps not valid UTF-8; a terminating NUL is added. skip_special leaves special tokens
+ * out. */
+T2L_API enum t2l_status t2l_detokenize(const struct t2l_model *model, const int32_t *ids,
+    size_t n_ids, bool skip_special, char **text, size_t *n_bytes, struct t2l_error *err);
+/* The pieces a streaming reader sees: piece i is NULL where nothing is complete after token i. The
+ * array has n_ids + 1 entries, the last is what is left at the end (or NULL). One t2l_free() frees
+ * all. */
+T2L_API enum t2l_status t2l_detokenize_stream(const struct t2l_model *model, const int32_t *ids,
+    size_t n_ids, char ***pieces, struct t2l_error *err);
+
+struct t2l_message {
+	const char *role, *content; /* "system", "user", "assistant" */
+};
+/* TEMPLATE: NULL the model's own; else the source of a Jinja template. BOS is in the text only when
+ * the template writes it: tokenise with T2L_PARSE_SPECIAL, and T2L_ADD_SPECIAL never doubles it. */
+T2L_API enum t2l_status t2l_chat_render(const struct t2l_model *model, const char *template_source,
+    const struct t2l_message *messages, size_t n_messages, bool add_generation_prompt, char **text,
+    struct t2l_error *err);
+
+/* ---- task encoder: sentence -> embedding ---- */
+
+struct t2l_encoder;
+struct t2l_encoder_facts {
+	char name[128];
+	char architecture[64]; /* "bert" */
+	char pooling[16];      /* "mean", "cls" */
+	int dimension, max_tokens;
+	int64_t n_parameters;
+	char fingerprint[65];
+};
+T2L_API enum t2l_status t2l_encoder_open(struct t2l_engine *engine, const char *path,
+    struct t2l_encoder **encoder, struct t2l_error *err);
+T2L_API void t2l_encoder_close(struct t2l_encoder *encoder);
+T2L_API const struct t2l_encoder_facts *t2l_encoder_facts(const struct t2l_encoder *encoder);
+/* out [n_texts, dimension], each row of length 1. Too long a text is cut as the encoder's own
+ * settings say. Texts are embedded as they stand (the hypernet's own preparation is in
+ * t2l_hypernet_embed). */
+T2L_API enum t2l_status t2l_encoder_embed(struct t2l_encoder *encoder, const char *const *texts,
+    size_t n_texts, float *out, struct t2l_error *err);
+T2L_API enum t2l_status t2l_encoder_tokenize(const struct t2l_encoder *encoder, const char *text,
+    int32_t **ids, size_t *n_ids, struct t2l_error *err);
+
+/* ---- adapter ---- */
+
+struct t2l_adapter; /* immutable, counted: close gives one reference back */
+struct t2l_adapter_facts {
+	char format[16];  /* "native", "peft" */
+	const char *name; /* "" when the file has none; likewise below */
+	const char *task;
+	const char *base_name;
+	const char *base_fingerprint;
+	const char *hypernet; /* fingerprint */
+	const char *encoder;  /* name */
+	const char *lineage;  /* JSON array of {"hash","name","weight"}; "" when none */
+	const char *modules;  /* "q_proj,v_proj" */
+	int rank;	      /* the largest */
+	int n_layers;
+	double lora_alpha;
+	bool use_rslora;
+	double scale; /* of the first module */
+	int64_t n_parameters;
+	size_t n_tensors;
+	char hash[65]; /* SHA-256 of the canonical native file: the same adapter, the same hash */
+};
+/* A PEFT directory or a native file. */
+T2L_API enum t2l_status t2l_adapter_open(
+    const char *path, struct t2l_adapter **adapter, struct t2l_error *err);
+T2L_API struct t2l_adapter *t2l_adapter_ref(const struct t2l_adapter *adapter);
+T2L_API void t2l_adapter_close(struct t2l_adapter *adapter);
+T2L_API const struct t2l_adapter_facts *t2l_adapter_facts(const struct t2l_adapter *adapter);
+struct t2l_tensor_facts {
+	const char *name; /* PEFT's */
+	const char *dtype;
+	int n_dims;
+	int64_t shape[4];
+};
+T2L_API enum t2l_status t2l_adapter_tensor(const struct t2l_adapter *adapter, size_t index,
+    struct t2l_tensor_facts *facts, struct t2l_error *err);
+/* Fits the shapes of MODEL, and (where both are known) was made for its weights. The first is an
+ * error (T2L_EMISMATCH), the second is told through other_base. */
+T2L_API enum t2l_status t2l_adapter_check(const struct t2l_adapter *adapter,
+    const struct t2l_model *model, bool *other_base, struct t2l_error *err);
+/* A copy with other labels; NULL keeps what is there. Shares the numbers. */
+T2L_API enum t2l_status t2l_adapter_relabel(const struct t2l_adapter *adapter, const char *name,
+    const char *task, struct t2l_adapter **out, struct t2l_error *err);
+/* The native file: PEFT-named safetensors, everything else in its metadata. */
+T2L_API enum t2l_status t2l_adapter_save(
+    const struct t2l_adapter *adapter, const char *path, struct t2l_error *err);
+struct t2l_peft_options {
+	const char *base_model; /* base_model_name_or_path; NULL: the adapter's own */
+	const char *dtype;	/* "fp32" (NULL), "fp16", "bf16" */
+};
+/* Writes DIRECTORY/adapter_config.json and adapter_model.safetensors, reads both back and compares.
+ */
+T2L_API enum t2l_status t2l_adapter_export_peft(const struct t2l_adapter *adapter,
+    const char *directory, const struct t2l_peft_options *options, struct t2l_error *err);
+/* sum of weights[i] * adapter i, exactly: by PEFT's "linear" when ranks and scales agree on factors
+ * (A and B each scaled by sqrt|w|), as PEFT does; "cat" keeps the exact sum with summed ranks. */
+T2L_API enum t2l_status t2l_adapter_merge(const char *strategy,
+    const struct t2l_adapter *const *adapters, const float *weights, size_t n,
+    struct t2l_adapter **out, struct t2l_error *err);
+/* NULL-terminated names of the strategies, and one line on each. */
+T2L_API const char *const *t2l_merge_strategies(void);
+T2L_API const char *t2l_merge_strategy_help(const char *strategy);
+/* Frobenius norm of scale * B A of each adapted module, without forming it; cosine with OTHER when
+ * not NULL. */
+struct t2l_module_norm {
+	int layer;
+	const char *module;
+	int rank;
+	double norm, cosine;
+};
+T2L_API enum t2l_status t2l_adapter_norms(const struct t2l_adapter *adapter,
+    const struct t2l_adapter *other, struct t2l_module_norm **norms, size_t *n,
+    struct t2l_error *err);
+
+/* ---- hypernet: embedding -> adapter ---- */
+
+struct t2l_hypernet;
+struct t2l_hypernet_facts {
+	char name[128];
+	char variant[8]; /* "S", "M", "L" */
+	char base_name[128], base_fingerprint[65];
+	char encoder_name[128], encoder_fingerprint[65];
+	int embedding_size, latent_size, head_in_size, n_layers, rank;
+	double lora_alpha;
+	bool use_rslora;
+	char modules[256];
+	int64_t n_parameters;
+	char fingerprint[65];
+};
+T2L_API enum t2l_status t2l_hypernet_open(struct t2l_engine *engine, const char *path,
+    struct t2l_hypernet **hypernet, struct t2l_error *err);
+T2L_API void t2l_hypernet_close(struct t2l_hypernet *hypernet);
+T2L_API const struct t2l_hypernet_facts *t2l_hypernet_facts(const struct t2l_hypernet *hypernet);
+/* T2L_EMISMATCH with both names when the hypernet was made for another base or encoder; either may
+ * be NULL. */
+T2L_API enum t2l_status t2l_hypernet_check(const struct t2l_hypernet *hypernet,
+    const struct t2l_model *model, const struct t2l_encoder *encoder, struct t2l_error *err);
+/* The description as the hypernet wants it: stripped, full stop added (FACTS 3), embedded, scaled
+ * by sqrt(d). out [embedding_size]. An empty description is T2L_EINVAL. */
+T2L_API enum t2l_status t2l_hypernet_embed(const struct t2l_hypernet *hypernet,
+    struct t2l_encoder *encoder, const char *task, float *out, struct t2l_error *err);
+/* TASK_EMBEDDING is scaled already. TASK becomes the adapter's label (may be NULL). */
+T2L_API enum t2l_status t2l_hypernet_generate(struct t2l_hypernet *hypernet,
+    const float *task_embedding, const char *task, struct t2l_adapter **adapter,
+    struct t2l_error *err);
+
+/* ---- session: K lanes over one base ---- */
+
+struct t2l_session;
+struct t2l_sampling {
+	bool greedy;				   /* or temperature 0 */
+	float temperature;			   /* 1 */
+	int top_k;				   /* 0: all */
+	float top_p;				   /* 1: all */
+	float min_p;				   /* 0: all */
+	float repetition_penalty;		   /* 1: none; over prompt and output */
+	float frequency_penalty, presence_penalty; /* 0: none */
+	uint64_t seed;				   /* lanes with one seed draw the same numbers */
+};
+T2L_API struct t2l_sampling t2l_sampling_default(void);
+
+enum t2l_finish { T2L_FINISH_STOP, T2L_FINISH_LENGTH, T2L_FINISH_CANCELLED };
+struct t2l_lane_result {
+	enum t2l_finish finish;
+	size_t n_prompt, n_cached, n_tokens; /* n_cached: prompt tokens that were in the cache */
+	double prefill_ms, first_token_ms, decode_ms;
+};
+struct t2l_run {
+	const struct t2l_sampling *sampling; /* one, or one a lane with per_lane_sampling */
+	bool per_lane_sampling;
+	size_t max_tokens; /* new tokens a lane */
+	const char *const
+	    *stop; /* stop strings; the text before them is kept; also the model's EOS */
+	size_t n_stop;
+	/* Called from the thread that runs, after each step: TEXT is complete UTF-8 (may be empty),
+	 * not terminated. Returning false ends this lane (finish: cancelled). May be NULL. */
+	bool (*on_token)(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes);
+	void *user;
+};
+/* A lane has room for N_CONTEXT tokens, at most the model's context. */
+T2L_API enum t2l_status t2l_session_open(struct t2l_model *model, size_t n_lanes, size_t n_context,
+    struct t2l_session **session, struct t2l_error *err);
+T2L_API void t2l_session_close(struct t2l_session *session);
+/* The lane's adapters with their weights (n = 0: the base alone). Forgets the lane's cache when
+ * they change, since a LoRA on k and v changes it. References are taken. */
+T2L_API enum t2l_status t2l_session_set_adapters(struct t2l_session *session, size_t lane,
+    const struct t2l_adapter *const *adapters, const float *weights, size_t n,
+    struct t2l_error *err);
+/* The lane's whole text so far. What it shares with the cache from the start is not computed again.
+ * A lane with n = 0 takes no part in the next run. */
+T2L_API enum t2l_status t2l_session_set_prompt(
+    struct t2l_session *session, size_t lane, const int32_t *ids, size_t n, struct t2l_error *err);
+/* Runs every lane that has a prompt until it stops. results [n_lanes]. The prompts are used up; the
+ * output is in t2l_session_output(). Cancelling is no error: the lanes' finish tells. */
+T2L_API enum t2l_status t2l_session_run(struct t2l_session *session, const struct t2l_run *run,
+    struct t2l_lane_result *results, struct t2l_error *err);
+/* Text of the last run (until the next), without the stop string; ids likewise. */
+T2L_API const char *t2l_session_output(
+    const struct t2l_session *session, size_t lane, size_t *n_bytes);
+T2L_API const int32_t *t2l_session_output_ids(
+    const struct t2l_session *session, size_t lane, size_t *n_ids);
+T2L_API void t2l_session_cancel(struct t2l_session *session); /* from any thread */
+
+/* Log-probability of each token after the first (logprobs [n], [0] unused); logits [n, vocab] when
+ * not NULL. */
+T2L_API enum t2l_status t2l_score(struct t2l_model *model,
+    const struct t2l_adapter *const *adapters, const float *weights, size_t n_adapters,
+    const int32_t *ids, size_t n_ids, double *logprobs, float *logits, struct t2l_error *err);
+
+/* ---- training ---- */
+
+enum t2l_train_mode {
+	T2L_TRAIN_BASE,	      /* pre-train a small decoder on few-shot rows of a suite */
+	T2L_TRAIN_LORA,	      /* one adapter for one task */
+	T2L_TRAIN_MULTI_TASK, /* one adapter for all tasks (the baseline) */
+	T2L_TRAIN_SUPERVISED, /* T2L: a hypernet, many tasks in a batch */
+	T2L_TRAIN_ENCODER     /* distil a small task encoder from a larger one */
+};
+enum t2l_schedule {
+	T2L_SCHEDULE_CONSTANT,
+	T2L_SCHEDULE_LINEAR,
+	T2L_SCHEDULE_COSINE,
+	T2L_SCHEDULE_HOLD_LINEAR /* warm-up, constant until hold, then linear to final */
+};
+/* Zero or NULL means the mode's default, except where said. t2l_train_defaults() fills them in. */
+struct t2l_train_options {
+	enum t2l_train_mode mode;
+	const char *suite;	/* directory: tasks.jsonl, train.jsonl, test.jsonl */
+	const char *base_model; /* frozen base; unused by T2L_TRAIN_BASE */
+	const char *encoder;	/* supervised; encoder: the teacher */
+	const char *texts;	/* encoder: further sentences, one a line */
+	const char *vocabulary; /* encoder: directory with the tokenizer of the new encoder */
+	const char *tokenizer;	/* base: directory whose tokenizer files are copied */
+	const char *tasks;	/* comma list or NULL: all that the suite marks for training */
+	const char *output;	/* directory (base, encoder, LoRA) or .safetensors (hypernet) */
+	const char *log;	/* JSONL; NULL: OUTPUT's directory, train-log.jsonl */
+	bool resume;		/* go on from OUTPUT's checkpoint when there is one */
+	/* model */
+	int hidden_size, n_layers, n_heads, n_kv_heads, ffn_size,
+	    context_length; /* base, encoder */
+	int embedding_size; /* encoder: of its output */
+	float rope_theta;
+	const char *variant; /* "S", "M", "L" */
+	int latent_size, head_in_size;
+	const char *modules; /* "q_proj,v_proj" */
+	int rank;
+	float lora_alpha;
+	bool use_rslora;
+	bool description_in_prompt; /* multi-task: write the description before the input */
+	const char *save_dtype;	    /* "f32", "f16", "bf16" */
+	/* optimiser */
+	int64_t steps;
+	float learning_rate, muon_learning_rate;	 /* muon 0: AdamW for all */
+	float beta1, beta2, epsilon, weight_decay, clip; /* clip 0: none */
+	enum t2l_schedule schedule;
+	int64_t warmup_steps;
+	float hold, final; /* fractions: of the steps; of the learning rate */
+	float dropout, label_smoothing, l2_generated, neftune_alpha;
+	/* data */
+	int batch_tasks, batch_points; /* tasks a batch, examples a task; base: rows */
+	int row_tokens;		       /* base: tokens a row */
+	int descriptions;	       /* at most this many a task; 0: all */
+	uint64_t seed;
+	int64_t checkpoint_every, log_every; /* steps */
+};
+T2L_API void t2l_train_defaults(struct t2l_train_options *options);
+struct t2l_train_progress {
+	int64_t step, steps;
+	double loss, gradient_norm, learning_rate;
+	double tokens_per_s, elapsed_s, eta_s; /* eta < 0: unknown yet */
+	const char *phase;		       /* "embedding descriptions", "training", "saving" */
+};
+/* Returning false stops at the next step with a checkpoint (T2L_ECANCELLED). */
+typedef bool t2l_train_callback(void *user, const struct t2l_train_progress *progress);
+T2L_API enum t2l_status t2l_train(struct t2l_engine *engine,
+    const struct t2l_train_options *options, t2l_train_callback *on_progress, void *user,
+    struct t2l_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * tensor/ops.h - operations with memory: each runs at once on the backend, puts its result in
+ * an arena and, when a tape is attached, notes how to go back.
+ *
+ * One forward pass serves inference and training: with recording off, an operation is the
+ * backend call and nothing else. With it on, a result has a gradient when one of its inputs has,
+ * and ops_backward() walks the tape from the end.
+ *
+ * Errors are sticky: when memory runs out (or a shape does not fit), the operation returns NULL,
+ * every operation given NULL returns NULL, and ops_status() tells what happened. So a forward
+ * pass is written straight down and checked once.
+ *
+ * Results live until ops_reset(). Index arrays (ids, positions, kv_begin, spans, ...) are copied
+ * when recording, so the caller may free them after the call. One context belongs to one thread.
+ */
+#ifndef ENGINE_TENSOR_OPS_H
+#define ENGINE_TENSOR_OPS_H
+
+#include "engine/t2l.h"
+#include "engine/tensor/arena.h"
+#include "engine/tensor/backend.h"
+#include "engine/tensor/tensor.h"
+
+struct ops;
+
+struct ops *ops_create(const struct backend *backend); /* NULL when out of memory */
+void ops_free(struct ops *ops);
+const struct backend *ops_backend(const struct ops *ops);
+struct arena *ops_arena(struct ops *ops);
+
+/* Forgets results and tape, keeps the memory. */
+void ops_reset(struct ops *ops);
+/* Recording starts empty; off by default. */
+void ops_record(struct ops *ops, bool on);
+enum t2l_status ops_status(const struct ops *ops, struct t2l_error *err);
+size_t ops_peak_bytes(const struct ops *ops);
+
+/* A fresh f32 tensor in the arena, uninitialised; with_grad also gives it a zeroed gradient. */
+struct tensor *ops_tensor(struct ops *ops, int n_dims, const int64_t *shape, bool with_grad);
+/* A tensor header over memory of the caller (f32 or a stored dtype); grad as given. */
+struct tensor *ops_wrap(struct ops *ops, enum dtype dtype, int n_dims, const int64_t *shape,
+    void *data, float *grad);
+
+/* Adds 1 (times SCALE) to the gradient of scalar LOSS and walks back. The gradients of
+ * parameters are added to what they hold: zero them before the first micro-batch. */
+enum t2l_status ops_backward(struct ops *ops, struct tensor *loss, float scale,
+    struct t2l_error *err);
+
+/* The same numbers under another shape, from element OFFSET on; shares data and gradient. */
+struct tensor *op_view(struct ops *ops, struct tensor *x, int64_t offset, int n_dims,
+    const int64_t *shape);
+
+/* x [rows,in], w [out,in], bias [out] or NULL -> [rows,out] */
+struct tensor *op_linear(struct ops *ops, struct tensor *x, struct tensor *w,
+    struct tensor *bias);
+/* y += low-rank part of each span (see backend.h); y is changed in place and returned. */
+struct tensor *op_lora(struct ops *ops, struct tensor *x, const struct lora_span *spans,
+    int n_spans, struct tensor *y);
+/* -> [n, cols]; embedding look-up, selection of rows, repetition of rows. */
+struct tensor *op_gather_rows(struct ops *ops, struct tensor *table, const int32_t *ids,
+    int64_t n);
+/* No gradient: writes a cache. */
+void op_store_rows(struct ops *ops, struct tensor *x, const int32_t *slots,
+    struct tensor *cache);
+struct tensor *op_rms_norm(struct ops *ops, struct tensor *x, struct tensor *w, float offset,
+    float epsilon);
+struct tensor *op_layer_norm(struct ops *ops, struct tensor *x, struct tensor *w,
+    struct tensor *bias, float epsilon);
+struct tensor *op_rope(struct ops *ops, struct tensor *x, const int32_t *positions,
+    const struct rope *rope, int head_dim);
+struct tensor *op_attention(struct ops *ops, struct tensor *q, struct tensor *k,
+    struct tensor *v, const struct attention_shape *shape);
+struct tensor *op_activate(struct ops *ops, enum activation kind, struct tensor *x);
+struct tensor *op_gate(struct ops *ops, enum activation kind, struct tensor *gate,
+    struct tensor *up);
+/* alpha * a + beta * b; shapes equal, or b one row [cols] that is added to every row. */
+struct tensor *op_add(struct ops *ops, float alpha, struct tensor *a, float beta,
+    struct tensor *b);
+struct tensor *op_scale(struct ops *ops, float factor, struct tensor *x);
+struct tensor *op_multiply(struct ops *ops, struct tensor *a, struct tensor *b);
+struct tensor *op_concat_columns(struct ops *ops, struct tensor *const *parts, int n_parts);
+struct tensor *op_slice_columns(struct ops *ops, struct tensor *x, int64_t from, int64_t n);
+/* [rows, cols] -> [cols, rows] */
+struct tensor *op_transpose(struct ops *ops, struct tensor *x);
+/* p = 0 returns x itself. */
+struct tensor *op_dropout(struct ops *ops, struct tensor *x, float p, uint64_t seed);
+struct tensor *op_mean_rows(struct ops *ops, struct tensor *x, const int32_t *begin,
+    const int32_t *end, int64_t n);
+struct tensor *op_unit_rows(struct ops *ops, struct tensor *x, float floor);
+/* a [m,k] b [k,n] (either transposed when asked) -> [m,n] */
+struct tensor *op_matmul(struct ops *ops, struct tensor *a, bool transpose_a, struct tensor *b,
+    bool transpose_b);
+
+/* Losses: scalars [1]. best as in backend.h. */
+struct tensor *op_cross_entropy(struct ops *ops, struct tensor *logits, const int32_t *targets,
+    const float *weights, float smoothing, int32_t *best);
+struct tensor *op_mean_square(struct ops *ops, struct tensor *x);
+struct tensor *op_mean_abs_difference(struct ops *ops, struct tensor *x, struct tensor *y);
+struct tensor *op_mean_squared_difference(struct ops *ops, struct tensor *x, struct tensor *y);
+
+#endif

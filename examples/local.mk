@@ -1,0 +1,1 @@
+# examples: programs that use libt2l as a stranger would

@@ -1,0 +1,1 @@
+# share: demo models, tasks, recipes, themes, man page, completions

@@ -1,0 +1,4 @@
+# One pair of lines a test: check_PROGRAMS and _SOURCES/_CFLAGS/_LDADD/_LDFLAGS; TESTS runs them all.
+UNIT_TESTS =
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
