@@ -1,0 +1,63 @@
+/*
+ * adapters/adapter.h - a LoRA adapter in memory.
+ *
+ * For module m of layer l it holds A [rank, in] and B transposed, BT [rank, out], both f32
+ * row-major; the module's output y gains scale * B (A x). Immutable once made, counted, shared by
+ * threads. Scale: alpha / rank (Hu et al. 2021), alpha / sqrt(rank) for rsLoRA (Kalajdzievski
+ * 2023).
+ *
+ * Files hold B as [out, rank] (PEFT's layout): readers and writers transpose.
+ */
+#ifndef ENGINE_ADAPTERS_ADAPTER_H
+#define ENGINE_ADAPTERS_ADAPTER_H
+
+#include "engine/models/decoder.h"
+#include "engine/t2l.h"
+
+#define ADAPTER_MAX_RANK 4096
+#define ADAPTER_MAX_LAYERS 1024
+
+struct adapter_module {
+	int layer;
+	enum module module;
+	int rank;
+	double alpha;
+	float scale;
+	struct tensor a;  /* [rank, in] f32 */
+	struct tensor bt; /* [rank, out] f32 */
+};
+
+struct t2l_adapter {
+	struct t2l_adapter_facts facts; /* its strings are owned */
+	struct adapter_module *modules; /* sorted by layer, then module */
+	size_t n_modules;
+	int references;		     /* atomic */
+	struct t2l_adapter *numbers; /* a relabelled copy shares these modules, or NULL */
+	void *memory;		     /* the numbers */
+};
+
+struct adapter_labels {
+	const char *name, *task, *base_name, *base_fingerprint, *hypernet, *encoder, *lineage;
+};
+
+/* Memory for MODULES (layer, module, rank, alpha and the sizes of a and bt are set; data NULL): the
+ * numbers are allocated, zeroed, and the caller fills them before anybody else sees the adapter.
+ * Labels are copied. */
+enum t2l_status adapter_create(const struct adapter_module *modules, size_t n_modules,
+    bool use_rslora, const struct adapter_labels *labels, struct t2l_adapter **adapter,
+    struct t2l_error *err);
+/* Facts that follow from the numbers (hash, norms checked finite); to be called once they are
+ * filled in. */
+enum t2l_status adapter_seal(struct t2l_adapter *adapter, struct t2l_error *err);
+
+const struct adapter_module *adapter_find(
+    const struct t2l_adapter *adapter, int layer, enum module module);
+
+/* Shapes against a base; the error names the module and both sizes. */
+enum t2l_status adapter_check_config(
+    const struct t2l_adapter *adapter, const struct decoder_config *config, struct t2l_error *err);
+
+/* PEFT name: base_model.model.model.layers.L.self_attn.q_proj.lora_A.weight */
+void adapter_tensor_name(int layer, enum module module, bool is_a, char *name, size_t size);
+
+#endif

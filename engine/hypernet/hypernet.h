@@ -1,0 +1,77 @@
+/*
+ * hypernet/hypernet.h - the Text-to-LoRA network: task embedding -> A and B of every (layer,
+ * module).
+ *
+ * Charakorn et al. 2025 (arXiv 2506.06105), in the reference's exact form: one pass handles one
+ * module type and a batch of (task, layer) pairs. Latent H, head input Q; c = LN(W x) [H/2], depth
+ * and type embeddings [H/4] each; trunk of width P = H: mixer, two residual blocks, a last block to
+ * Q, one head a module type. L: head -> r*(in+out): A rows, then B^T rows. M: for s in {A, B}:
+ * trunk + LN(out_emb[m][s]); head -> r*max(in,out), columns cut. S: as M, for every rank row p with
+ * a learned position or rope; head -> max(in,out), columns cut; mlp2 runs twice. Every dropout sits
+ * where the reference has it and is off at inference.
+ */
+#ifndef ENGINE_HYPERNET_HYPERNET_H
+#define ENGINE_HYPERNET_HYPERNET_H
+
+#include "engine/adapters/adapter.h"
+#include "engine/models/decoder.h"
+#include "engine/t2l.h"
+#include "engine/tensor/ops.h"
+
+struct hypernet_config {
+	char variant[8];	/* "S", "M", "L" */
+	bool shared_head;	/* M and S */
+	bool rowwise;		/* S (the reference's autoreg_gen); with !shared_head: row-wise L */
+	bool learned_positions; /* S: pos_emb instead of rope */
+	int embedding_size, latent_size, head_in_size, n_layers, rank;
+	double lora_alpha;
+	bool use_rslora;
+	int n_modules;
+	enum module modules[N_MODULES]; /* in the order of the type embedding's rows */
+	int64_t in[N_MODULES], out[N_MODULES];
+	bool head_bias;
+	float dropout;
+};
+
+/* Parameters by the reference's names ("task_encoder.mlp.0.weight", "heads.q_proj.weight", ...). */
+struct hypernet_parameter {
+	char name[96];
+	struct tensor tensor; /* f32; grad set when training */
+};
+struct hypernet_network {
+	struct hypernet_config config;
+	struct hypernet_parameter *parameters;
+	size_t n_parameters;
+	float *memory; /* owned; NULL when the tensors point into a mapped file */
+};
+
+/* Allocates every parameter the config asks for, zeroed (weights of norms 1). */
+enum t2l_status hypernet_create(
+    const struct hypernet_config *config, struct hypernet_network **network, struct t2l_error *err);
+void hypernet_free(struct hypernet_network *network);
+struct tensor *hypernet_find(const struct hypernet_network *network, const char *name);
+/* PyTorch's default initialisation from SEED; heads zero, head bias a fresh LoRA (kaiming-uniform
+ * A, zero B; scaled as FACTS 1.2), so that the first adapter leaves the base as it is. */
+void hypernet_initialise(struct hypernet_network *network, uint64_t seed);
+
+/* For every module type i of the config: a[i] [n_tasks, n_layers, rank, in], bt[i] [n_tasks,
+ * n_layers, rank, out]. embeddings [n_tasks, embedding_size]. dropout_seed 0: no dropout. Recorded
+ * when OPS records. False: see ops_status. */
+bool hypernet_forward(struct ops *ops, const struct hypernet_network *network,
+    struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
+    struct tensor *bt[N_MODULES]);
+
+/* Own checkpoint: one safetensors (f32 or f16) whose metadata holds the config and names base and
+ * encoder. */
+struct hypernet_origin {
+	char name[128];
+	char base_name[128], base_fingerprint[65];
+	char encoder_name[128], encoder_fingerprint[65];
+};
+enum t2l_status hypernet_save(const struct hypernet_network *network,
+    const struct hypernet_origin *origin, enum dtype dtype, const char *path,
+    struct t2l_error *err);
+enum t2l_status hypernet_load(const char *path, struct hypernet_network **network,
+    struct hypernet_origin *origin, char fingerprint[65], struct t2l_error *err);
+
+#endif
