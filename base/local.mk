@@ -1,5 +1,11 @@
 # base: what every room may use; a convenience library inside libt2l and the program.
 noinst_LTLIBRARIES += base/libbase.la
-base_libbase_la_CFLAGS = $(AM_CFLAGS) $(NETTLE_CFLAGS) $(UTF8PROC_CFLAGS)
-base_libbase_la_LIBADD = $(NETTLE_LIBS) $(UTF8PROC_LIBS)
-base_libbase_la_SOURCES =
+base_libbase_la_CFLAGS = $(AM_CFLAGS) $(NETTLE_CFLAGS) $(UTF8PROC_CFLAGS) $(YAML_CFLAGS)
+base_libbase_la_LIBADD = $(NETTLE_LIBS) $(UTF8PROC_LIBS) $(YAML_LIBS)
+base_libbase_la_SOURCES = \
+	base/atomic-file.c base/atomic-file.h \
+	base/buffer.c base/buffer.h \
+	base/file.c base/file.h \
+	base/hash.c base/hash.h \
+	base/utf8.c base/utf8.h \
+	base/visible.c base/visible.h

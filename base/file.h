@@ -1,0 +1,25 @@
+/*
+ * base/file.h - whole files in memory: mapped, or read up to a limit.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A regular file, mapped read-only; BYTES stay valid until mapped_file_close(), also when the
+ * name is removed or replaced. Never NULL, also when N is 0. */
+struct mapped_file {
+	const uint8_t *bytes;
+	size_t n;
+};
+
+/* 0, or -1 with errno: EISDIR for a folder, ENODEV for what cannot be mapped (pipe, device). */
+int mapped_file_open(const char *path, struct mapped_file *out);
+void mapped_file_close(struct mapped_file *file); /* fine on a zeroed or closed one */
+
+/* Fresh memory with all of PATH and a NUL behind it; free() it. N_OUT may be NULL. Pipes work.
+ * NULL with errno: EFBIG above LIMIT bytes. */
+char *read_whole_file(const char *path, size_t limit, size_t *n_out);
+
+#endif
