@@ -72,7 +72,7 @@ struct decoder_batch {
 	const int32_t *output_rows;    /* rows whose logits are wanted; NULL: all */
 	int64_t n_outputs;
 	/* Called with the hidden state before layer 0, after each layer and after the final norm
-	 * (layer -1 means the final norm); may be NULL. */
+	 * (layer -1 means the final norm, of the output rows alone); may be NULL. */
 	void (*on_hidden)(void *user, int layer, const struct tensor *hidden);
 	void *user;
 };
@@ -112,7 +112,8 @@ void base_model_close(struct base_model *model);
 
 struct parameter_set; /* training/parameters.h */
 
-/* Checks ranges and fills inv_freq and rope; decoder->config is set by the caller. */
+/* Checks the ranges of decoder->config (set by the caller), allocates the layers, zeroed, and fills
+ * inv_freq and rope. Errors: T2L_EFORMAT names the key of config.json. */
 enum t2l_status decoder_prepare(struct decoder *decoder, struct t2l_error *err);
 void decoder_release(struct decoder *decoder); /* layers and inv_freq, not the weights */
 
