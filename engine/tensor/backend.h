@@ -98,9 +98,9 @@ struct backend {
 	void (*layer_norm_backward)(void *state, const struct tensor *x, const float *w,
 	    float epsilon, const float *dy, float *dx, float *dw, float *dbias);
 
-	/* inverse turns back (the gradient of a rotation). */
+	/* y (+)= x turned; inverse turns back, which is the gradient of a rotation. */
 	void (*rope)(void *state, const struct tensor *x, const int32_t *positions,
-	    const struct rope *rope, int head_dim, bool inverse, struct tensor *y);
+	    const struct rope *rope, int head_dim, bool inverse, struct tensor *y, bool add);
 
 	/* q [rows, heads*hd]; k, v [n_kv, kv_heads*hd] in f32, f16 or bf16; out like q. */
 	void (*attention)(void *state, const struct tensor *q, const struct tensor *k,
@@ -122,12 +122,21 @@ struct backend {
 	/* y = alpha * a + beta * b; b may be NULL. In place is fine. */
 	void (*add)(void *state, int64_t n, float alpha, const float *a, float beta, const float *b,
 	    float *y);
+	/* The same with one row [cols] of b for every row of a; and its gradient,
+	 * out[c] += factor * sum over rows of x[r, c]. */
+	void (*add_row)(void *state, int64_t rows, int64_t cols, float alpha, const float *a,
+	    float beta, const float *row, float *y);
+	void (*sum_rows)(void *state, int64_t rows, int64_t cols, float factor, const float *x,
+	    float *out);
 	void (*multiply)(void *state, int64_t n, const float *a, const float *b, float *y);
 	/* y += a * b */
 	void (*multiply_add)(void *state, int64_t n, const float *a, const float *b, float *y);
 	/* out[:, to:to+n] (+)= x[:, from:from+n], both row-major with their own widths. */
 	void (*copy_columns)(void *state, int64_t rows, int64_t n, const float *x, int64_t x_cols,
 	    int64_t from, float *out, int64_t out_cols, int64_t to, bool add);
+	/* y[cols, rows] (+)= x[rows, cols] transposed. */
+	void (*transpose)(void *state, int64_t rows, int64_t cols, const float *x, float *y,
+	    bool add);
 	/* Keeps x / (1-p) where the counter-based generator at (seed, index) says so, else 0; add
 	 * decides between = and +=. The same seed gives the same mask (so backward needs no mask). */
 	void (*dropout)(void *state, int64_t n, float p, uint64_t seed, const float *x, float *y,

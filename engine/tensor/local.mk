@@ -1,1 +1,8 @@
-# engine/tensor
+# engine/tensor: number formats, arena, operations with their tape.
+engine_libt2l_la_SOURCES += \
+	engine/tensor/dtype.c engine/tensor/dtype.h \
+	engine/tensor/tensor.h engine/tensor/backend.h \
+	engine/tensor/arena.c engine/tensor/arena.h \
+	engine/tensor/tape.h engine/tensor/ops.h \
+	engine/tensor/ops.c engine/tensor/ops-products.c engine/tensor/ops-rows.c \
+	engine/tensor/ops-elements.c engine/tensor/ops-losses.c

@@ -8,13 +8,16 @@
  *
  * Errors are sticky: when memory runs out (or a shape does not fit), the operation returns NULL,
  * every operation given NULL returns NULL, and ops_status() tells what happened. So a forward
- * pass is written straight down and checked once.
+ * pass is written straight down and checked once. Row numbers (ids, slots, targets, kv ranges,
+ * spans) are checked here: the backend trusts them.
  *
  * Results live until ops_reset(). Index arrays (ids, positions, kv_begin, spans, ...) are copied
  * when recording, so the caller may free them after the call. One context belongs to one thread.
  */
 #ifndef ENGINE_TENSOR_OPS_H
 #define ENGINE_TENSOR_OPS_H
+
+#include <stdatomic.h>
 
 #include "engine/t2l.h"
 #include "engine/tensor/arena.h"
@@ -34,6 +37,15 @@ void ops_reset(struct ops *ops);
 void ops_record(struct ops *ops, bool on);
 enum t2l_status ops_status(const struct ops *ops, struct t2l_error *err);
 size_t ops_peak_bytes(const struct ops *ops);
+/* While *FLAG is true every operation fails with T2L_ECANCELLED; NULL (the default): never. */
+void ops_cancel_flag(struct ops *ops, const atomic_bool *flag);
+
+/* Gives back the memory of a layer before the next begins: ops_rewind() forgets all results
+ * since MARK but KEEP, whose numbers move to the start of the freed room; returns its new
+ * header. While recording it does nothing and returns KEEP, so one forward pass serves both:
+ *     mark = ops_mark(ops); ... x = ops_rewind(ops, mark, x); */
+struct arena_mark ops_mark(const struct ops *ops);
+struct tensor *ops_rewind(struct ops *ops, struct arena_mark mark, struct tensor *keep);
 
 /* A fresh f32 tensor in the arena, uninitialised; with_grad also gives it a zeroed gradient. */
 struct tensor *ops_tensor(struct ops *ops, int n_dims, const int64_t *shape, bool with_grad);
@@ -41,8 +53,9 @@ struct tensor *ops_tensor(struct ops *ops, int n_dims, const int64_t *shape, boo
 struct tensor *ops_wrap(struct ops *ops, enum dtype dtype, int n_dims, const int64_t *shape,
     void *data, float *grad);
 
-/* Adds 1 (times SCALE) to the gradient of scalar LOSS and walks back. The gradients of
- * parameters are added to what they hold: zero them before the first micro-batch. */
+/* Adds 1 (times SCALE) to the gradient of scalar LOSS, walks back and empties the tape. The
+ * gradients of parameters are added to what they hold: zero them before the first micro-batch.
+ * Errors: T2L_EINVAL (LOSS is no scalar or depends on no parameter), and ops_status(). */
 enum t2l_status ops_backward(struct ops *ops, struct tensor *loss, float scale,
     struct t2l_error *err);
 
@@ -53,7 +66,8 @@ struct tensor *op_view(struct ops *ops, struct tensor *x, int64_t offset, int n_
 /* x [rows,in], w [out,in], bias [out] or NULL -> [rows,out] */
 struct tensor *op_linear(struct ops *ops, struct tensor *x, struct tensor *w,
     struct tensor *bias);
-/* y += low-rank part of each span (see backend.h); y is changed in place and returned. */
+/* y += low-rank part of each span (see backend.h); y is changed in place and returned. While
+ * recording it is an error when an operation has already read y (its gradient would be wrong). */
 struct tensor *op_lora(struct ops *ops, struct tensor *x, const struct lora_span *spans,
     int n_spans, struct tensor *y);
 /* -> [n, cols]; embedding look-up, selection of rows, repetition of rows. */

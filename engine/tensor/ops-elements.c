@@ -1,0 +1,316 @@
+/* ops-elements.c - operations element by element, and the moving of columns. */
+
+#include "engine/tensor/tape.h"
+
+/* ---- activations ---- */
+
+struct activation_node {
+	struct node node;
+	enum activation kind;
+};
+
+static void
+activate_backward(const struct ops *ops, const struct node *node)
+{
+	const struct activation_node *activation = (const struct activation_node *)node;
+	const struct tensor *x = node->x[0];
+
+	BACKEND(ops, activate_backward, activation->kind, tensor_count(x), tensor_f32(x),
+	    node->y->grad, x->grad);
+}
+
+struct tensor *
+op_activate(struct ops *ops, enum activation kind, struct tensor *x)
+{
+	struct activation_node *node;
+	struct tensor *y;
+
+	if (!tape_ready(ops) || !tape_check_f32(ops, "activate", x))
+		return NULL;
+	y = tape_result_like(ops, x, tape_wants(ops, x));
+	if (y == NULL)
+		return NULL;
+	BACKEND(ops, activate, kind, tensor_count(x), tensor_f32(x), tensor_f32(y));
+	if (y->grad != NULL) {
+		node = tape_node(ops, sizeof *node, activate_backward, y, x, NULL, NULL);
+		if (node != NULL)
+			node->kind = kind;
+	}
+	return y;
+}
+
+static void
+gate_backward(const struct ops *ops, const struct node *node)
+{
+	const struct activation_node *activation = (const struct activation_node *)node;
+	const struct tensor *gate = node->x[0], *up = node->x[1];
+
+	BACKEND(ops, gate_backward, activation->kind, tensor_count(gate), tensor_f32(gate),
+	    tensor_f32(up), node->y->grad, gate->grad, up->grad);
+}
+
+struct tensor *
+op_gate(struct ops *ops, enum activation kind, struct tensor *gate, struct tensor *up)
+{
+	struct activation_node *node;
+	struct tensor *y;
+
+	if (!tape_ready(ops) || !tape_check_same(ops, "gate", gate, up))
+		return NULL;
+	y = tape_result_like(ops, gate, tape_wants(ops, gate) || tape_wants(ops, up));
+	if (y == NULL)
+		return NULL;
+	BACKEND(
+	    ops, gate, kind, tensor_count(gate), tensor_f32(gate), tensor_f32(up), tensor_f32(y));
+	if (y->grad != NULL) {
+		node = tape_node(ops, sizeof *node, gate_backward, y, gate, up, NULL);
+		if (node != NULL)
+			node->kind = kind;
+	}
+	return y;
+}
+
+/* ---- sums and products ---- */
+
+struct add_node {
+	struct node node;
+	float alpha, beta;
+};
+
+static void
+add_backward(const struct ops *ops, const struct node *node)
+{
+	const struct add_node *sum = (const struct add_node *)node;
+	const struct tensor *a = node->x[0], *b = node->x[1], *y = node->y;
+
+	if (a->grad != NULL)
+		BACKEND(ops, add, tensor_count(a), 1, a->grad, sum->alpha, y->grad, a->grad);
+	if (b == NULL || b->grad == NULL)
+		return;
+	if (tensor_count(b) == tensor_count(y))
+		BACKEND(ops, add, tensor_count(b), 1, b->grad, sum->beta, y->grad, b->grad);
+	else
+		BACKEND(ops, sum_rows, tensor_rows(y), tensor_cols(y), sum->beta, y->grad, b->grad);
+}
+
+/* b is NULL, of a's shape, or one row. */
+static struct tensor *
+add(struct ops *ops, float alpha, struct tensor *a, float beta, struct tensor *b)
+{
+	struct add_node *node;
+	struct tensor *y;
+
+	y = tape_result_like(ops, a, tape_wants(ops, a) || tape_wants(ops, b));
+	if (y == NULL)
+		return NULL;
+	if (b == NULL || tensor_count(b) == tensor_count(a))
+		BACKEND(ops, add, tensor_count(a), alpha, tensor_f32(a), beta,
+		    b != NULL ? tensor_f32(b) : NULL, tensor_f32(y));
+	else
+		BACKEND(ops, add_row, tensor_rows(a), tensor_cols(a), alpha, tensor_f32(a), beta,
+		    tensor_f32(b), tensor_f32(y));
+	if (y->grad != NULL) {
+		node = tape_node(ops, sizeof *node, add_backward, y, a, b, NULL);
+		if (node != NULL) {
+			node->alpha = alpha;
+			node->beta = beta;
+		}
+	}
+	return y;
+}
+
+struct tensor *
+op_add(struct ops *ops, float alpha, struct tensor *a, float beta, struct tensor *b)
+{
+	bool fits;
+
+	if (!tape_ready(ops) || !tape_check_f32(ops, "add", a) || !tape_check_f32(ops, "add", b))
+		return NULL;
+	if (tensor_rows(b) == 1)
+		fits = tape_check_vector(ops, "add", b, tensor_cols(a));
+	else
+		fits = tape_check_same(ops, "add", a, b);
+	return fits ? add(ops, alpha, a, beta, b) : NULL;
+}
+
+struct tensor *
+op_scale(struct ops *ops, float factor, struct tensor *x)
+{
+	if (!tape_ready(ops) || !tape_check_f32(ops, "scale", x))
+		return NULL;
+	return add(ops, factor, x, 0, NULL);
+}
+
+static void
+multiply_backward(const struct ops *ops, const struct node *node)
+{
+	const struct tensor *a = node->x[0], *b = node->x[1], *y = node->y;
+
+	if (a->grad != NULL)
+		BACKEND(ops, multiply_add, tensor_count(y), y->grad, tensor_f32(b), a->grad);
+	if (b->grad != NULL)
+		BACKEND(ops, multiply_add, tensor_count(y), y->grad, tensor_f32(a), b->grad);
+}
+
+struct tensor *
+op_multiply(struct ops *ops, struct tensor *a, struct tensor *b)
+{
+	struct tensor *y;
+
+	if (!tape_ready(ops) || !tape_check_same(ops, "multiply", a, b))
+		return NULL;
+	y = tape_result_like(ops, a, tape_wants(ops, a) || tape_wants(ops, b));
+	if (y == NULL)
+		return NULL;
+	BACKEND(ops, multiply, tensor_count(y), tensor_f32(a), tensor_f32(b), tensor_f32(y));
+	if (y->grad != NULL)
+		tape_node(ops, 0, multiply_backward, y, a, b, NULL);
+	return y;
+}
+
+/* ---- columns ---- */
+
+struct concat_node {
+	struct node node;
+	struct tensor *const *parts;
+	int n_parts;
+};
+
+static void
+concat_columns_backward(const struct ops *ops, const struct node *node)
+{
+	const struct concat_node *concat = (const struct concat_node *)node;
+	const struct tensor *y = node->y;
+	int64_t at = 0;
+
+	for (int i = 0; i < concat->n_parts; i++) {
+		const struct tensor *part = concat->parts[i];
+		int64_t cols = tensor_cols(part);
+
+		if (part->grad != NULL)
+			BACKEND(ops, copy_columns, tensor_rows(y), cols, y->grad, tensor_cols(y),
+			    at, part->grad, cols, 0, true);
+		at += cols;
+	}
+}
+
+struct tensor *
+op_concat_columns(struct ops *ops, struct tensor *const *parts, int n_parts)
+{
+	struct concat_node *node;
+	struct tensor *y;
+	int64_t cols = 0, at = 0;
+	bool wanted = false;
+
+	if (!tape_ready(ops))
+		return NULL;
+	for (int i = 0; i < n_parts; i++) {
+		if (!tape_check_f32(ops, "concat_columns", parts[i]))
+			return NULL;
+		if (tensor_rows(parts[i]) != tensor_rows(parts[0]))
+			return tape_fail(ops, T2L_EMISMATCH,
+			    "concat_columns: %lld rows beside %lld",
+			    (long long)tensor_rows(parts[i]), (long long)tensor_rows(parts[0]));
+		cols += tensor_cols(parts[i]);
+		wanted = wanted || tape_wants(ops, parts[i]);
+	}
+	y = tape_result(ops, n_parts > 0 ? tensor_rows(parts[0]) : 0, cols, wanted);
+	if (y == NULL)
+		return NULL;
+	for (int i = 0; i < n_parts; i++) {
+		BACKEND(ops, copy_columns, tensor_rows(y), tensor_cols(parts[i]),
+		    tensor_f32(parts[i]), tensor_cols(parts[i]), 0, tensor_f32(y), cols, at, false);
+		at += tensor_cols(parts[i]);
+	}
+	if (y->grad != NULL) {
+		node = tape_node(ops, sizeof *node, concat_columns_backward, y, NULL, NULL, NULL);
+		if (node != NULL) {
+			node->parts = tape_copy(ops, parts, n_parts, sizeof *parts);
+			node->n_parts = n_parts;
+		}
+	}
+	return y;
+}
+
+struct slice_node {
+	struct node node;
+	int64_t from;
+};
+
+static void
+slice_columns_backward(const struct ops *ops, const struct node *node)
+{
+	const struct slice_node *slice = (const struct slice_node *)node;
+	const struct tensor *x = node->x[0], *y = node->y;
+
+	BACKEND(ops, copy_columns, tensor_rows(y), tensor_cols(y), y->grad, tensor_cols(y), 0,
+	    x->grad, tensor_cols(x), slice->from, true);
+}
+
+struct tensor *
+op_slice_columns(struct ops *ops, struct tensor *x, int64_t from, int64_t n)
+{
+	struct slice_node *node;
+	struct tensor *y;
+
+	if (!tape_ready(ops) || !tape_check_f32(ops, "slice_columns", x))
+		return NULL;
+	if (from < 0 || n < 1 || from > tensor_cols(x) || n > tensor_cols(x) - from)
+		return tape_fail(ops, T2L_EINVAL, "slice_columns: %lld from %lld on of %lld",
+		    (long long)n, (long long)from, (long long)tensor_cols(x));
+	y = tape_result(ops, tensor_rows(x), n, tape_wants(ops, x));
+	if (y == NULL)
+		return NULL;
+	BACKEND(ops, copy_columns, tensor_rows(x), n, tensor_f32(x), tensor_cols(x), from,
+	    tensor_f32(y), n, 0, false);
+	if (y->grad != NULL) {
+		node = tape_node(ops, sizeof *node, slice_columns_backward, y, x, NULL, NULL);
+		if (node != NULL)
+			node->from = from;
+	}
+	return y;
+}
+
+/* ---- dropout ---- */
+
+struct dropout_node {
+	struct node node;
+	float p;
+	uint64_t seed;
+};
+
+static void
+dropout_backward(const struct ops *ops, const struct node *node)
+{
+	const struct dropout_node *dropout = (const struct dropout_node *)node;
+
+	BACKEND(ops, dropout, tensor_count(node->y), dropout->p, dropout->seed, node->y->grad,
+	    node->x[0]->grad, true);
+}
+
+struct tensor *
+op_dropout(struct ops *ops, struct tensor *x, float p, uint64_t seed)
+{
+	struct dropout_node *node;
+	struct tensor *y;
+
+	if (!tape_ready(ops) || !tape_check_f32(ops, "dropout", x))
+		return NULL;
+	if (!(p >= 0 && p < 1))
+		return tape_fail(
+		    ops, T2L_EINVAL, "dropout: probability %g is not in [0, 1)", (double)p);
+	if (p == 0)
+		return x;
+	y = tape_result_like(ops, x, tape_wants(ops, x));
+	if (y == NULL)
+		return NULL;
+	BACKEND(ops, dropout, tensor_count(x), p, seed, tensor_f32(x), tensor_f32(y), false);
+	if (y->grad != NULL) {
+		node = tape_node(ops, sizeof *node, dropout_backward, y, x, NULL, NULL);
+		if (node != NULL) {
+			node->p = p;
+			node->seed = seed;
+		}
+	}
+	return y;
+}

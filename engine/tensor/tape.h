@@ -1,0 +1,76 @@
+/*
+ * tensor/tape.h - what the operations share: the context, the tape and its nodes.
+ *
+ * An operation checks its inputs, gets a result from the arena, calls the backend and, when the
+ * result has a gradient, puts a node on the tape. A node knows its inputs and result and how to
+ * go back; operations with more to remember put it behind the node (struct node comes first).
+ *
+ * A backward function adds into the gradients of its inputs. It may read the values of the
+ * inputs but never those of its result: op_lora changes them in place afterwards.
+ */
+#ifndef ENGINE_TENSOR_TAPE_H
+#define ENGINE_TENSOR_TAPE_H
+
+#include "engine/error.h"
+#include "engine/tensor/ops.h"
+
+#define NODE_MAX_INPUTS 3
+
+struct node;
+
+struct ops {
+	const struct backend *backend;
+	struct arena *arena;
+	bool recording;
+	struct node *last;
+	const atomic_bool *cancel;
+	struct t2l_error error; /* the first; status T2L_OK while there is none */
+};
+
+struct node {
+	struct node *previous;
+	void (*backward)(const struct ops *ops, const struct node *node);
+	struct tensor *y, *x[NODE_MAX_INPUTS]; /* unused inputs are NULL */
+};
+
+/* Calls a function of the backend's table. */
+#define BACKEND(ops, function, ...) (ops)->backend->function((ops)->backend->state, __VA_ARGS__)
+
+/* True when an operation may begin: nothing failed and nobody cancelled. */
+bool tape_ready(struct ops *ops);
+
+/* Sets the sticky error (the first one stays) and returns NULL. */
+void *tape_fail(struct ops *ops, enum t2l_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Every check below is false when it failed, with the sticky error naming the operation.
+ * An input that is NULL fails too. */
+bool tape_check_f32(struct ops *ops, const char *operation, const struct tensor *x);
+bool tape_check_same(
+    struct ops *ops, const char *operation, const struct tensor *a, const struct tensor *b);
+bool tape_check_vector(
+    struct ops *ops, const char *operation, const struct tensor *x, int64_t cols);
+/* Each index in [lowest, limit). */
+bool tape_check_rows(struct ops *ops, const char *operation, const int32_t *rows, int64_t n,
+    int64_t lowest, int64_t limit);
+/* Each range not empty and within [0, limit). */
+bool tape_check_ranges(struct ops *ops, const char *operation, const int32_t *begin,
+    const int32_t *end, int64_t n, int64_t limit);
+
+/* True when recording and X (may be NULL) has a gradient. */
+bool tape_wants(const struct ops *ops, const struct tensor *x);
+
+/* An uninitialised [rows, cols] result; a result of X's shape. */
+struct tensor *tape_result(struct ops *ops, int64_t rows, int64_t cols, bool with_grad);
+struct tensor *tape_result_like(struct ops *ops, const struct tensor *x, bool with_grad);
+
+/* Puts a node of BYTES (0: a plain struct node) on the tape, inputs a, b, c; NULL when out of
+ * memory. Call it last, when the result is there. */
+void *tape_node(struct ops *ops, size_t bytes,
+    void (*backward)(const struct ops *ops, const struct node *node), struct tensor *y,
+    struct tensor *a, struct tensor *b, struct tensor *c);
+
+/* A copy in the arena of N elements of SIZE bytes; NULL (sticky) when out of memory. */
+void *tape_copy(struct ops *ops, const void *source, int64_t n, size_t size);
+
+#endif
