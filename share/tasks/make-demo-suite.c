@@ -7,6 +7,8 @@
  * pretrain-extra.jsonl. The same sources give the same bytes. Every rule of the suite (no test
  * prompt and no held-out sentence in training) is checked on what was made before it is written.
  */
+#include "config.h"
+
 #include "share/tasks/suite-operations.h"
 #include "share/tasks/suite-sentences.h"
 

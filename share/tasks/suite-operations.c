@@ -1,4 +1,6 @@
 /* The operations of the demo suite: tables, numbers, letters; and the wrappers of their results. */
+#include "config.h"
+
 #include "share/tasks/suite-operations.h"
 
 #include <stdlib.h>

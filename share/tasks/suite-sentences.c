@@ -1,4 +1,6 @@
 /* Composes task descriptions: an operation's phrasing, in a wrapper's template, in a frame. */
+#include "config.h"
+
 #include "share/tasks/suite-sentences.h"
 
 #include <ctype.h>

@@ -1,4 +1,6 @@
 /* Strings, source files and reproducible chance for the demo suite's generator. */
+#include "config.h"
+
 #include "share/tasks/suite-text.h"
 
 #include <stdarg.h>
