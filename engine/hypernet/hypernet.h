@@ -33,25 +33,41 @@ struct hypernet_config {
 	float dropout;
 };
 
-/* Parameters by the reference's names ("task_encoder.mlp.0.weight", "heads.q_proj.weight", ...). */
+/* How a parameter starts (hypernet_initialise); FAN_IN belongs to the uniform ones. */
+enum hypernet_start {
+	HYPERNET_START_ZERO,
+	HYPERNET_START_ONE,
+	HYPERNET_START_NORMAL,	/* N(0, 1): embeddings */
+	HYPERNET_START_UNIFORM, /* +-1/sqrt(fan_in): linear layers */
+	HYPERNET_START_HEAD	/* the bias of a head: a fresh LoRA */
+};
+
+/* Parameters by the reference's names ("task_encoder.mlp.0.weight", "heads.q_proj.weight", ...), in
+ * its order. */
 struct hypernet_parameter {
 	char name[96];
-	struct tensor tensor; /* f32; grad set when training */
+	struct tensor tensor; /* f32; grad set when training. Loaded matrices may be f16 or bf16 */
+	enum hypernet_start start;
+	int64_t fan_in;
 };
 struct hypernet_network {
 	struct hypernet_config config;
 	struct hypernet_parameter *parameters;
 	size_t n_parameters;
-	float *memory; /* owned; NULL when the tensors point into a mapped file */
+	float *memory; /* owned: every parameter that is not in a mapped file */
 };
 
+/* T2L_EINVAL names the number that is out of its range. */
+enum t2l_status hypernet_check_config(const struct hypernet_config *config, struct t2l_error *err);
 /* Allocates every parameter the config asks for, zeroed (weights of norms 1). */
 enum t2l_status hypernet_create(
     const struct hypernet_config *config, struct hypernet_network **network, struct t2l_error *err);
 void hypernet_free(struct hypernet_network *network);
 struct tensor *hypernet_find(const struct hypernet_network *network, const char *name);
-/* PyTorch's default initialisation from SEED; heads zero, head bias a fresh LoRA (kaiming-uniform
- * A, zero B; scaled as FACTS 1.2), so that the first adapter leaves the base as it is. */
+/* PyTorch's default initialisation, drawn from SEED; heads zero. The heads' bias is a fresh LoRA
+ * (kaiming-uniform A, zero B), so that L's first adapter leaves the base as it is. M and S draw A
+ * and B from one head: there both start from the reference's A / sqrt(2) (S and row-wise L: also
+ * / sqrt(r)), and the first adapter is small, not nothing. */
 void hypernet_initialise(struct hypernet_network *network, uint64_t seed);
 
 /* For every module type i of the config: a[i] [n_tasks, n_layers, rank, in], bt[i] [n_tasks,

@@ -1,1 +1,4 @@
-# engine/hypernet
+# engine/hypernet: the Text-to-LoRA network.
+engine_libt2l_la_SOURCES += \
+	engine/hypernet/hypernet.h engine/hypernet/network.h \
+	engine/hypernet/hypernet.c engine/hypernet/initialise.c engine/hypernet/forward.c

@@ -1,0 +1,284 @@
+/*
+ * forward.c - the hypernetwork's one pass: task embeddings -> A and B of every layer and module.
+ *
+ * The trunk's weights are the same for all modules, layers and tasks, so everything before the
+ * heads runs once over all of them. Symbols as in hypernet.h; K module types, T tasks, N layers, r
+ * ranks, s = 1 part (L: A and B together) or 2 (A, then B). Rows are ordered [s, K, T, N, r], so
+ * the rows of one part of one module type lie together and its head sees them as one matrix.
+ *
+ *   x  [K,T,N]      concat(task c [H/2], depth [H/4], type [H/4])
+ *   h  [K,T,N]      res(mixer(x); mlp1)
+ *   z  [s,K,T,N]    res(h + LN(out_emb); mlp2)              shared head (M, S)
+ *   z  [s,K,T,N,r]  the position of each rank row joins in  row-wise (S, row-wise L)
+ *   t  [.., Q]      last block; then the heads
+ */
+
+#include <math.h>
+#include <stdio.h>
+
+#include "engine/hypernet/network.h"
+#include "engine/tensor/tape.h"
+
+#define NORM_EPSILON 1e-5F
+#define ROPE_THETA 10000.0
+
+struct pass {
+	struct ops *ops;
+	const struct hypernet_network *network;
+	const struct hypernet_config *config;
+	int64_t n_parts, n_tasks, n_pairs, n_rank_rows; /* s, T, T*N, r or 1 */
+	uint64_t dropout_seed;				/* 0: none */
+	uint64_t n_dropouts;
+};
+
+static struct tensor *
+parameter(const struct pass *pass, const char *prefix, int layer, const char *suffix)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, "%s.%d.%s", prefix, layer, suffix);
+	return hypernet_find(pass->network, name);
+}
+
+static struct tensor *
+linear(const struct pass *pass, const char *prefix, int layer, struct tensor *x)
+{
+	return op_linear(pass->ops, x, parameter(pass, prefix, layer, "weight"),
+	    parameter(pass, prefix, layer, "bias"));
+}
+
+static struct tensor *
+norm(const struct pass *pass, const char *prefix, int layer, struct tensor *x)
+{
+	return op_layer_norm(pass->ops, x, parameter(pass, prefix, layer, "weight"),
+	    parameter(pass, prefix, layer, "bias"), NORM_EPSILON);
+}
+
+static struct tensor *
+silu(const struct pass *pass, struct tensor *x)
+{
+	return op_activate(pass->ops, ACTIVATION_SILU, x);
+}
+
+/* Every place has its own mask. */
+static struct tensor *
+dropout(struct pass *pass, struct tensor *x)
+{
+	if (pass->dropout_seed == 0 || pass->config->dropout == 0)
+		return x;
+	pass->n_dropouts++;
+	return op_dropout(pass->ops, x, pass->config->dropout,
+	    pass->dropout_seed + pass->n_dropouts * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* SiLU(W4 dropout(SiLU(W1 LN0(x)))) */
+static struct tensor *
+block(struct pass *pass, const char *prefix, struct tensor *x)
+{
+	x = silu(pass, linear(pass, prefix, 1, norm(pass, prefix, 0, x)));
+	return silu(pass, linear(pass, prefix, 4, dropout(pass, x)));
+}
+
+static struct tensor *
+residual(struct pass *pass, const char *prefix, struct tensor *x)
+{
+	return op_add(pass->ops, 1, x, 1, dropout(pass, block(pass, prefix, x)));
+}
+
+/* n rows of TABLE: row i is row i / repeat % table_rows, that is each row REPEAT times, over and
+ * over again. */
+static struct tensor *
+spread(const struct pass *pass, struct tensor *table, int64_t repeat, int64_t n)
+{
+	int32_t *ids = arena_alloc(ops_arena(pass->ops), (size_t)n * sizeof *ids);
+	int64_t table_rows;
+
+	if (table == NULL)
+		return NULL;
+	if (ids == NULL)
+		return tape_fail(pass->ops, T2L_ENOMEM, "hypernet: out of memory");
+	table_rows = tensor_rows(table);
+	for (int64_t i = 0; i < n; i++)
+		ids[i] = (int32_t)(i / repeat % table_rows);
+	return op_gather_rows(pass->ops, table, ids, n);
+}
+
+/* embeddings [T, d] -> h [K*T*N, P] */
+static struct tensor *
+trunk(struct pass *pass, struct tensor *embeddings)
+{
+	const struct hypernet_config *config = pass->config;
+	int64_t n = config->n_modules * pass->n_pairs;
+	struct tensor *parts[3], *x;
+
+	x = norm(pass, "task_encoder.mlp", 1, linear(pass, "task_encoder.mlp", 0, embeddings));
+	parts[0] = spread(pass, x, config->n_layers, n);
+	x = norm(
+	    pass, "layer_depth_encoder", 1, parameter(pass, "layer_depth_encoder", 0, "weight"));
+	parts[1] = spread(pass, x, 1, n);
+	x = norm(pass, "layer_type_encoder", 1, parameter(pass, "layer_type_encoder", 0, "weight"));
+	parts[2] = spread(pass, x, pass->n_pairs, n);
+
+	x = dropout(pass, op_concat_columns(pass->ops, parts, 3));
+	x = dropout(pass, silu(pass, linear(pass, "mixer", 1, x)));
+	x = dropout(pass, silu(pass, linear(pass, "mixer", 4, x)));
+	return residual(pass, "mlp1.mlp", x);
+}
+
+/* The vectors out_emb.m.s as one table, normalised: [s*K, P] */
+static struct tensor *
+output_embeddings(const struct pass *pass)
+{
+	const struct hypernet_config *config = pass->config;
+	const int64_t row[] = { 1, config->latent_size };
+	const int64_t shape[] = { 2 * config->n_modules, config->latent_size };
+	struct tensor *rows[2 * N_MODULES], *table;
+	char name[96];
+
+	for (int i = 0; i < 2 * config->n_modules; i++) {
+		snprintf(name, sizeof name, "out_emb.%s.%s",
+		    module_name(config->modules[i % config->n_modules]),
+		    i < config->n_modules ? "A" : "B");
+		rows[i] = op_view(pass->ops, hypernet_find(pass->network, name), 0, 2, row);
+	}
+	/* One row of all columns is all rows, one after the other. */
+	table = op_concat_columns(pass->ops, rows, 2 * config->n_modules);
+	table = op_view(pass->ops, table, 0, 2, shape);
+	return op_layer_norm(pass->ops, table, hypernet_find(pass->network, "out_emb_norm.weight"),
+	    hypernet_find(pass->network, "out_emb_norm.bias"), NORM_EPSILON);
+}
+
+/* x row i turned by position i % r over the whole width; no parameter belongs to it. */
+static struct tensor *
+turn(const struct pass *pass, struct tensor *x, int64_t n)
+{
+	const int width = pass->config->latent_size;
+	struct arena *arena = ops_arena(pass->ops);
+	struct rope *rope = arena_alloc(arena, sizeof *rope);
+	float *inv_freq = arena_alloc(arena, (size_t)width / 2 * sizeof *inv_freq);
+	int32_t *positions = arena_alloc(arena, (size_t)n * sizeof *positions);
+
+	if (rope == NULL || inv_freq == NULL || positions == NULL)
+		return tape_fail(pass->ops, T2L_ENOMEM, "hypernet: out of memory");
+	for (int i = 0; i < width / 2; i++)
+		inv_freq[i] = (float)pow(ROPE_THETA, -2.0 * i / width);
+	for (int64_t i = 0; i < n; i++)
+		positions[i] = (int32_t)(i % pass->config->rank);
+	*rope = (struct rope){ .n_rot = width, .inv_freq = inv_freq, .magnitude = 1 };
+	return op_rope(pass->ops, x, positions, rope, width);
+}
+
+/* z [rows, P] -> [rows * r, P]: what rank row p of each becomes. S adds a learned position after
+ * its own mlp2; everything else runs mlp2 (in S again) with the position inside. */
+static struct tensor *
+rank_rows(struct pass *pass, struct tensor *z, int64_t rows)
+{
+	const struct hypernet_config *config = pass->config;
+	int64_t n = rows * config->rank;
+	struct tensor *positions;
+
+	z = spread(pass, z, config->rank, n);
+	if (!config->learned_positions)
+		return residual(pass, "mlp2.mlp", turn(pass, z, n));
+	positions = norm(pass, "pos_emb", 1, parameter(pass, "pos_emb", 0, "weight"));
+	if (config->shared_head) {
+		positions = residual(pass, "mlp2.mlp", positions);
+		return op_add(pass->ops, 1, z, 1, spread(pass, positions, 1, n));
+	}
+	return residual(
+	    pass, "mlp2.mlp", op_add(pass->ops, 1, z, 1, spread(pass, positions, 1, n)));
+}
+
+/* Rows FIRST .. +N of a parameter [rows, cols] or [rows], whatever its dtype. */
+static struct tensor *
+rows_of(const struct pass *pass, struct tensor *x, int64_t first, int64_t n)
+{
+	int64_t cols = x->n_dims == 1 ? 1 : tensor_cols(x);
+	int64_t shape[] = { n, cols };
+
+	return ops_wrap(pass->ops, x->dtype, x->n_dims, shape,
+	    (char *)x->data + (size_t)first * dtype_row_bytes(x->dtype, cols),
+	    x->grad != NULL ? x->grad + first * cols : NULL);
+}
+
+/* A (part 0) or B transposed (part 1) of one module type: [T, N, r, width]. Only the rows of the
+ * head that are wanted are multiplied: with a part each they are the first (A) or last (B), in S
+ * the first WIDTH. M's head has r times max(in, out) rows, each cut to WIDTH. */
+static struct tensor *
+head(const struct pass *pass, struct tensor *t, int module, int part)
+{
+	const struct hypernet_config *config = pass->config;
+	const int64_t in = config->in[module], out = config->out[module];
+	const int64_t width = part == 0 ? in : out, widest = in > out ? in : out;
+	const bool cut = config->shared_head && !config->rowwise && width < widest;
+	const int64_t per_row =
+	    config->rowwise ? 1 : config->rank; /* rank rows from one row of t */
+	const int64_t first = config->shared_head || part == 0 ? 0 : per_row * in;
+	const int64_t n_first = per_row * (cut ? widest : width);
+	const int64_t n_rows = pass->n_pairs * pass->n_rank_rows;
+	const int64_t at = (config->shared_head ? part : 0) * config->n_modules + module;
+	const int64_t t_shape[] = { n_rows, config->head_in_size };
+	const int64_t wide_shape[] = { n_rows * per_row, widest };
+	const int64_t shape[] = { pass->n_tasks, config->n_layers, config->rank, width };
+	const char *name = module_name(config->modules[module]);
+	struct tensor *w, *bias = NULL, *y;
+	char key[96];
+
+	snprintf(key, sizeof key, "heads.%s.weight", name);
+	w = rows_of(pass, hypernet_find(pass->network, key), first, n_first);
+	if (config->head_bias) {
+		snprintf(key, sizeof key, "heads.%s.bias", name);
+		bias = rows_of(pass, hypernet_find(pass->network, key), first, n_first);
+	}
+	t = op_view(pass->ops, t, at * n_rows * config->head_in_size, 2, t_shape);
+	y = op_linear(pass->ops, t, w, bias);
+	if (cut)
+		y = op_slice_columns(pass->ops, op_view(pass->ops, y, 0, 2, wide_shape), 0, width);
+	return op_view(pass->ops, y, 0, 4, shape);
+}
+
+bool
+hypernet_forward(struct ops *ops, const struct hypernet_network *network, struct tensor *embeddings,
+    uint64_t dropout_seed, struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES])
+{
+	const struct hypernet_config *config = &network->config;
+	struct pass pass = {
+		.ops = ops,
+		.network = network,
+		.config = config,
+		.n_parts = config->shared_head ? 2 : 1,
+		.n_rank_rows = config->rowwise ? config->rank : 1,
+		.dropout_seed = dropout_seed,
+	};
+	struct tensor *z;
+	int64_t rows;
+
+	if (embeddings == NULL)
+		return false;
+	pass.n_tasks = tensor_rows(embeddings);
+	/* Row numbers are 32 bits wide. */
+	if (pass.n_tasks > INT32_MAX / (2 * N_MODULES * ADAPTER_MAX_LAYERS * pass.n_rank_rows)) {
+		tape_fail(ops, T2L_EINVAL, "hypernet: %lld tasks are too many for one pass",
+		    (long long)pass.n_tasks);
+		return false;
+	}
+	pass.n_pairs = pass.n_tasks * config->n_layers;
+	rows = pass.n_parts * config->n_modules * pass.n_pairs;
+
+	z = trunk(&pass, embeddings);
+	if (config->shared_head) {
+		z = op_add(ops, 1, spread(&pass, z, 1, rows), 1,
+		    spread(&pass, output_embeddings(&pass), pass.n_pairs, rows));
+		z = residual(&pass, "mlp2.mlp", z);
+	} else if (!config->rowwise) {
+		z = residual(&pass, "mlp2.mlp", z);
+	}
+	if (config->rowwise)
+		z = rank_rows(&pass, z, rows);
+	z = block(&pass, "mlp3", z);
+	for (int i = 0; i < config->n_modules; i++) {
+		a[i] = head(&pass, z, i, 0);
+		bt[i] = head(&pass, z, i, 1);
+	}
+	return ops_status(ops, NULL) == T2L_OK;
+}
