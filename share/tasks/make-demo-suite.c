@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum {
-	N_TRAIN_SENTENCES = 224,
+	N_TRAIN_SENTENCES = 256,
 	N_COMB_SENTENCES = 8, /* of the extra tasks; the others' are given */
 	MAX_TEST_ITEMS = 24,
 	MAX_WHOLE_PAIRS = 2500, /* tables and sums are given whole, words are sampled: */
