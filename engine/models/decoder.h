@@ -27,6 +27,7 @@ struct decoder_config {
 	double rope_theta;
 	bool rope_neighbours; /* GGUF files of the llama family */
 	bool tied_embeddings;
+	bool has_bias[N_MODULES];
 	int bos_id, eos_ids[DECODER_MAX_EOS], n_eos; /* -1: none */
 };
 

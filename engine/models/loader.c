@@ -1,0 +1,100 @@
+/* loader.c - opens a base model, whatever its format. */
+#include "engine/models/loader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/text/chat-template.h"
+#include "engine/text/tokenizer.h"
+
+/* The last part of PATH that names something: "share/models/demo/" -> "demo". */
+static void
+name_of(const char *path, char *name, size_t size)
+{
+	size_t end = strlen(path), begin;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--)
+		;
+	snprintf(
+	    name, size, "%.*s", (int)(end - begin < size ? end - begin : size - 1), path + begin);
+}
+
+static enum t2l_status
+choose(const char *path, struct base_model *model, struct t2l_error *err)
+{
+	struct stat st;
+	size_t n = strlen(path);
+
+	if (stat(path, &st) != 0)
+		return t2l_fail_errno(err, "%s", path);
+	if (S_ISDIR(st.st_mode)) {
+		snprintf(model->facts.format, sizeof model->facts.format, "hf");
+		return load_hf(path, model, err);
+	}
+	if ((n > 5 && strcmp(path + n - 5, ".json") == 0) ||
+	    (n > 12 && strcmp(path + n - 12, ".safetensors") == 0))
+		return t2l_fail(err, T2L_EINVAL,
+		    "%s: a Hugging Face model is opened by its directory, not by one of its files",
+		    path);
+	snprintf(model->facts.format, sizeof model->facts.format, "gguf");
+	return load_gguf(path, model, err);
+}
+
+/* A template that we can't read is no reason not to run the model on plain text: it stays
+ * NULL here, and who renders a chat gets the reason then (models/model.c). */
+static void
+parse_chat_template(struct base_model *model)
+{
+	const char *source;
+
+	if (model->tokenizer == NULL)
+		return;
+	source = tokenizer_chat_template(model->tokenizer);
+	if (source != NULL)
+		chat_template_parse(
+		    source, strlen(source), model->facts.name, &model->chat_template, NULL);
+}
+
+enum t2l_status
+base_model_open(const char *path, struct base_model **out, struct t2l_error *err)
+{
+	struct base_model *model = calloc(1, sizeof *model);
+	enum t2l_status status;
+
+	if (model == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
+	name_of(path, model->facts.name, sizeof model->facts.name);
+	model->source = model_source_new();
+	if (model->source == NULL)
+		status = t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
+	else
+		status = choose(path, model, err);
+	if (status != T2L_OK) {
+		base_model_close(model);
+		return status;
+	}
+	decoder_state_facts(&model->decoder, &model->facts);
+	parse_chat_template(model);
+	model->facts.has_tokenizer = model->tokenizer != NULL;
+	model->facts.has_chat_template =
+	    model->tokenizer != NULL && tokenizer_chat_template(model->tokenizer) != NULL;
+	*out = model;
+	return T2L_OK;
+}
+
+void
+base_model_close(struct base_model *model)
+{
+	if (model == NULL)
+		return;
+	chat_template_close(model->chat_template);
+	tokenizer_close(model->tokenizer);
+	decoder_release(&model->decoder);
+	model_source_close(model->source);
+	free(model);
+}

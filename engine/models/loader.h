@@ -1,0 +1,24 @@
+/*
+ * models/loader.h - the ways a base model comes in: one function a format.
+ *
+ * A loader gets an empty base model and fills what its format gives; base_model_open() (loader.c)
+ * chooses it, finishes the facts and cleans up after a failure.
+ */
+#ifndef ENGINE_MODELS_LOADER_H
+#define ENGINE_MODELS_LOADER_H
+
+#include "engine/models/decoder-weights.h"
+
+enum t2l_status load_hf(const char *directory, struct base_model *model, struct t2l_error *err);
+enum t2l_status load_gguf(const char *path, struct base_model *model, struct t2l_error *err);
+
+/* DIRECTORY/config.json (config-hf.c). */
+enum t2l_status config_read_hf(
+    const char *directory, struct decoder_config *config, struct t2l_error *err);
+
+/* The vocabulary in a GGUF file's metadata (tokenizer-gguf.c); *TOKENIZER stays NULL when it has
+ * none. */
+enum t2l_status tokenizer_read_gguf(
+    const struct gguf *gguf, struct tokenizer **tokenizer, struct t2l_error *err);
+
+#endif

@@ -1,0 +1,219 @@
+/* model.c - the public face of a base model: opening, text, tokens and chats. */
+#include "engine/models/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "engine/error.h"
+#include "engine/text/chat-template.h"
+#include "engine/text/tokenizer.h"
+
+enum t2l_status
+t2l_model_open(
+    struct t2l_engine *engine, const char *path, struct t2l_model **out, struct t2l_error *err)
+{
+	struct t2l_model *model = calloc(1, sizeof *model);
+	enum t2l_status status;
+
+	if (model == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
+	model->engine = engine;
+	status = base_model_open(path, &model->base, err);
+	if (status != T2L_OK) {
+		free(model);
+		return status;
+	}
+	struct t2l_model_facts *facts = &model->base->facts;
+	facts->kv_bytes_per_token = 2 * (uint64_t)facts->n_layers * (uint64_t)facts->n_kv_heads *
+				    (uint64_t)facts->head_dim * (engine_precise(engine) ? 4 : 2);
+	*out = model;
+	return T2L_OK;
+}
+
+void
+t2l_model_close(struct t2l_model *model)
+{
+	if (model == NULL)
+		return;
+	base_model_close(model->base);
+	free(model);
+}
+
+const struct t2l_model_facts *
+t2l_model_facts(const struct t2l_model *model)
+{
+	return &model->base->facts;
+}
+
+static enum t2l_status
+need_tokenizer(const struct t2l_model *model, struct t2l_error *err)
+{
+	if (model->base->tokenizer != NULL)
+		return T2L_OK;
+	return t2l_fail(err, T2L_EUNSUPPORTED,
+	    "model '%s' comes without a tokenizer; give token ids, or add its tokenizer.json",
+	    model->base->facts.name);
+}
+
+enum t2l_status
+t2l_tokenize(const struct t2l_model *model, const char *text, size_t n_bytes, unsigned flags,
+    int32_t **ids, size_t *n_ids, struct t2l_error *err)
+{
+	enum t2l_status status = need_tokenizer(model, err);
+	unsigned tokenizer_flags = TOKENIZER_PLAIN;
+	const struct tokenizer *tokenizer = model->base->tokenizer;
+
+	if (status != T2L_OK)
+		return status;
+	if (flags & T2L_PARSE_SPECIAL)
+		tokenizer_flags |= TOKENIZER_PARSE_SPECIAL;
+	if (flags & T2L_ADD_SPECIAL)
+		tokenizer_flags |= TOKENIZER_ADD_SPECIAL;
+	status = tokenizer_encode(tokenizer, text, n_bytes, tokenizer_flags, ids, n_ids, err);
+	if (status != T2L_OK)
+		return status;
+	/* A chat template has written BOS already where it wants one. */
+	int32_t bos = tokenizer_bos(tokenizer);
+	if (bos >= 0 && (flags & T2L_PARSE_SPECIAL) && (flags & T2L_ADD_SPECIAL) && *n_ids > 1 &&
+	    (*ids)[0] == bos && (*ids)[1] == bos) {
+		memmove(*ids, *ids + 1, (*n_ids - 1) * sizeof **ids);
+		*n_ids -= 1;
+	}
+	return T2L_OK;
+}
+
+enum t2l_status
+t2l_detokenize(const struct t2l_model *model, const int32_t *ids, size_t n_ids, bool skip_special,
+    char **text, size_t *n_bytes, struct t2l_error *err)
+{
+	enum t2l_status status = need_tokenizer(model, err);
+
+	if (status != T2L_OK)
+		return status;
+	return tokenizer_decode(model->base->tokenizer, ids, n_ids,
+	    skip_special ? DETOKENIZE_SKIP_SPECIAL : DETOKENIZE_ALL, text, n_bytes, err);
+}
+
+/* The texts of all pieces one after the other, each with its NUL, and where each ends. */
+static enum t2l_status
+stream_pieces(struct token_stream *stream, const int32_t *ids, size_t n_ids, struct buffer *texts,
+    size_t *ends, struct t2l_error *err)
+{
+	for (size_t i = 0; i <= n_ids; i++) {
+		const char *bytes;
+		size_t n;
+		enum t2l_status status = i < n_ids
+					     ? token_stream_feed(stream, ids[i], &bytes, &n, err)
+					     : token_stream_flush(stream, &bytes, &n, err);
+
+		if (status != T2L_OK)
+			return status;
+		if (n > 0) {
+			buffer_append(texts, bytes, n);
+			buffer_char(texts, '\0');
+		}
+		ends[i] = texts->n;
+	}
+	return T2L_OK;
+}
+
+enum t2l_status
+t2l_detokenize_stream(const struct t2l_model *model, const int32_t *ids, size_t n_ids,
+    char ***pieces, struct t2l_error *err)
+{
+	struct token_stream *stream = NULL;
+	struct buffer texts = { 0 };
+	size_t *ends = NULL, heads = (n_ids + 1) * sizeof(char *);
+	char **all = NULL, *text;
+	enum t2l_status status = need_tokenizer(model, err);
+
+	if (status == T2L_OK)
+		status = token_stream_open(model->base->tokenizer, DETOKENIZE_ALL, &stream, err);
+	if (status != T2L_OK)
+		return status;
+	ends = malloc((n_ids + 1) * sizeof *ends);
+	if (ends != NULL)
+		status = stream_pieces(stream, ids, n_ids, &texts, ends, err);
+	if (status == T2L_OK && ends != NULL && !buffer_failed(&texts))
+		all = malloc(heads + texts.n + 1);
+	if (all != NULL) {
+		text = (char *)all + heads;
+		memcpy(text, buffer_string(&texts), texts.n);
+		for (size_t i = 0, begin = 0; i <= n_ids; begin = ends[i++])
+			all[i] = ends[i] > begin ? text + begin : NULL;
+		*pieces = all;
+	} else if (status == T2L_OK) {
+		status =
+		    t2l_fail(err, T2L_ENOMEM, "out of memory for the text of %zu tokens", n_ids);
+	}
+	free(ends);
+	buffer_free(&texts);
+	token_stream_close(stream);
+	return status;
+}
+
+/* ---- chats ---- */
+
+static const char *
+token_name(const struct tokenizer *tokenizer, int32_t id)
+{
+	return tokenizer != NULL && id >= 0 ? tokenizer_name(tokenizer, id) : NULL;
+}
+
+static enum t2l_status
+render(const struct chat_template *template, const struct tokenizer *tokenizer,
+    const struct t2l_message *messages, size_t n_messages, bool add_generation_prompt, char **text,
+    struct t2l_error *err)
+{
+	struct chat_message *chat = malloc((n_messages + 1) * sizeof *chat);
+	struct chat_options options = { .add_generation_prompt = add_generation_prompt };
+	size_t n_eos = 0;
+	time_t seconds = time(NULL);
+	struct tm now;
+	enum t2l_status status;
+
+	if (chat == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "chat template: out of memory");
+	for (size_t i = 0; i < n_messages; i++)
+		chat[i] = (struct chat_message){ messages[i].role, messages[i].content };
+	if (tokenizer != NULL) {
+		const int32_t *eos = tokenizer_eos(tokenizer, &n_eos);
+
+		options.bos_token = token_name(tokenizer, tokenizer_bos(tokenizer));
+		options.eos_token = n_eos > 0 ? token_name(tokenizer, eos[0]) : NULL;
+	}
+	if (gmtime_r(&seconds, &now) != NULL)
+		options.now = &now;
+	status = chat_template_render(template, chat, n_messages, &options, text, err);
+	free(chat);
+	return status;
+}
+
+enum t2l_status
+t2l_chat_render(const struct t2l_model *model, const char *template_source,
+    const struct t2l_message *messages, size_t n_messages, bool add_generation_prompt, char **text,
+    struct t2l_error *err)
+{
+	const struct base_model *base = model->base;
+	struct chat_template *own = NULL;
+	enum t2l_status status;
+
+	if (template_source == NULL && base->chat_template != NULL)
+		return render(base->chat_template, base->tokenizer, messages, n_messages,
+		    add_generation_prompt, text, err);
+	if (template_source == NULL && base->tokenizer != NULL)
+		template_source = tokenizer_chat_template(base->tokenizer);
+	if (template_source == NULL)
+		return t2l_fail(err, T2L_EUNSUPPORTED,
+		    "model '%s' has no chat template; use the plain prompt or give a template",
+		    base->facts.name);
+	status = chat_template_parse(
+	    template_source, strlen(template_source), "chat template", &own, err);
+	if (status == T2L_OK)
+		status = render(
+		    own, base->tokenizer, messages, n_messages, add_generation_prompt, text, err);
+	chat_template_close(own);
+	return status;
+}
