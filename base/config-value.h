@@ -24,6 +24,7 @@
 #define CONFIG_MAX_DEPTH 64
 #define CONFIG_MAX_VALUES (1 << 18) /* in all, aliases of YAML counted as what they repeat */
 #define CONFIG_MAX_KEYS 4096	    /* of one table */
+#define CONFIG_MAX_TEXT (2 * CONFIG_MAX_BYTES) /* bytes of keys and strings, aliases likewise */
 
 enum config_kind {
 	CONFIG_NULL, /* YAML only */
@@ -47,10 +48,11 @@ struct config_value {
 	char *string;			/* of a string or date; valid UTF-8 without NUL */
 	struct config_value **children; /* of a list or table, in the order of the file */
 	size_t n_children;
-	/* The reader's own: */
+	/* The readers' own: */
 	uint32_t key_hash;
 	size_t capacity;
-	uint8_t how;
+	uint8_t depth;
+	uint8_t how; /* how a TOML table came to be */
 };
 
 struct config_error {
@@ -108,9 +110,26 @@ bool config_only(
 
 /* ---- building; for readers ---- */
 
-/* A new value under PARENT (NULL: a root), counted in *N_VALUES against CONFIG_MAX_VALUES. KEY
- * must be given in a table, is copied, and must be new there. NULL with ERROR. */
-struct config_value *config_add(struct config_value *parent, const char *key, int line,
-    enum config_kind kind, size_t *n_values, struct config_error *error);
+/* What a document has cost so far. */
+struct config_builder {
+	size_t n_values, n_bytes;
+	struct config_error *error;
+};
+
+/* A new value under PARENT (NULL: a root), within the bounds. KEY must be given in a table, is
+ * copied, and must be new there. NULL with the builder's error. */
+struct config_value *config_add(struct config_builder *builder, struct config_value *parent,
+    const char *key, int line, enum config_kind kind);
+
+/* Gives a string or date its text, which must be without NUL. */
+bool config_set_string(
+    struct config_builder *builder, struct config_value *value, const char *text, size_t n);
+
+/* Makes TARGET, which must be fresh, equal to SOURCE; every value is counted anew. */
+bool config_copy(
+    struct config_builder *builder, const struct config_value *source, struct config_value *target);
+
+/* The child of a table that a reader may still change; NULL when absent. */
+struct config_value *config_child(struct config_value *table, const char *key);
 
 #endif
