@@ -1,7 +1,5 @@
 /* engine.c - opens a backend and hands it down; one computation at a time. */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "engine/engine.h"
 
