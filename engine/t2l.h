@@ -247,6 +247,13 @@ T2L_API enum t2l_status t2l_hypernet_embed(const struct t2l_hypernet *hypernet,
 T2L_API enum t2l_status t2l_hypernet_generate(struct t2l_hypernet *hypernet,
     const float *task_embedding, const char *task, struct t2l_adapter **adapter,
     struct t2l_error *err);
+/* The same for many tasks at once, which reads the hypernet's weights once for several of them:
+ * task_embeddings [n, embedding_size], TASKS (may be NULL) and ADAPTERS have N entries. All or
+ * none.
+ */
+T2L_API enum t2l_status t2l_hypernet_generate_many(struct t2l_hypernet *hypernet,
+    const float *task_embeddings, const char *const *tasks, size_t n, struct t2l_adapter **adapters,
+    struct t2l_error *err);
 
 /* ---- session: K lanes over one base ---- */
 
@@ -311,15 +318,51 @@ T2L_API enum t2l_status t2l_score(struct t2l_model *model,
     const struct t2l_adapter *const *adapters, const float *weights, size_t n_adapters,
     const int32_t *ids, size_t n_ids, double *logprobs, float *logits, struct t2l_error *err);
 
+/* ---- task suites ---- */
+
+/* A suite is a directory: tasks.jsonl
+ * {"id","group","train","pretrain","weight","descriptions":{tier:[..]}}, train.jsonl, test.jsonl
+ * and (optional) pretrain-extra.jsonl {"task","prompt","response"}. */
+struct t2l_suite;
+struct t2l_suite_example {
+	const char *prompt, *response;
+};
+struct t2l_suite_tier {
+	const char *name; /* "train", "near", ... */
+	const char **texts;
+	size_t n;
+};
+struct t2l_suite_task {
+	const char *id, *op, *group;
+	bool train, pretrain; /* is for T2L training; for pre-training of the base */
+	double weight;	      /* how often it is drawn in pre-training */
+	struct t2l_suite_tier *tiers;
+	size_t n_tiers;
+	struct t2l_suite_example *examples, *extra, *tests;
+	size_t n_examples, n_extra, n_tests;
+};
+T2L_API enum t2l_status t2l_suite_open(
+    const char *directory, struct t2l_suite **suite, struct t2l_error *err);
+T2L_API void t2l_suite_close(struct t2l_suite *suite);
+T2L_API size_t t2l_suite_n_tasks(const struct t2l_suite *suite);
+T2L_API const struct t2l_suite_task *t2l_suite_task(const struct t2l_suite *suite, size_t index);
+/* NULL when there is none of that id. */
+T2L_API const struct t2l_suite_task *t2l_suite_find(const struct t2l_suite *suite, const char *id);
+T2L_API const struct t2l_suite_tier *t2l_suite_tier(
+    const struct t2l_suite_task *task, const char *name);
+
 /* ---- training ---- */
 
 enum t2l_train_mode {
 	T2L_TRAIN_BASE,	      /* pre-train a small decoder on few-shot rows of a suite */
-	T2L_TRAIN_LORA,	      /* one adapter for one task */
+	T2L_TRAIN_LORA,	      /* an adapter for each task, all in the same batches */
 	T2L_TRAIN_MULTI_TASK, /* one adapter for all tasks (the baseline) */
 	T2L_TRAIN_SUPERVISED, /* T2L: a hypernet, many tasks in a batch */
 	T2L_TRAIN_ENCODER     /* distil a small task encoder from a larger one */
 };
+/* What counts alike in the loss: every example (the reference's default), every task, every token.
+ */
+enum t2l_weighting { T2L_WEIGHT_EXAMPLES, T2L_WEIGHT_TASKS, T2L_WEIGHT_TOKENS };
 enum t2l_schedule {
 	T2L_SCHEDULE_CONSTANT,
 	T2L_SCHEDULE_LINEAR,
@@ -333,16 +376,16 @@ struct t2l_train_options {
 	const char *base_model; /* frozen base; unused by T2L_TRAIN_BASE */
 	const char *encoder;	/* supervised; encoder: the teacher */
 	const char *texts;	/* encoder: further sentences, one a line */
-	const char *vocabulary; /* encoder: directory with the tokenizer of the new encoder */
 	const char *tokenizer;	/* base: directory whose tokenizer files are copied */
-	const char *tasks;	/* comma list or NULL: all that the suite marks for training */
-	const char *output;	/* directory (base, encoder, LoRA) or .safetensors (hypernet) */
-	const char *log;	/* JSONL; NULL: OUTPUT's directory, train-log.jsonl */
-	bool resume;		/* go on from OUTPUT's checkpoint when there is one */
+	const char *cache;  /* directory that keeps embeddings of descriptions; NULL: none kept */
+	const char *tasks;  /* comma list or NULL: all that the suite marks for training */
+	const char *output; /* directory (base, encoder, LoRA) or .safetensors (hypernet) */
+	const char *log;    /* JSONL; NULL: OUTPUT's directory, train-log.jsonl */
+	bool resume;	    /* go on from OUTPUT's checkpoint when there is one */
 	/* model */
 	int hidden_size, n_layers, n_heads, n_kv_heads, ffn_size,
-	    context_length; /* base, encoder */
-	int embedding_size; /* encoder: of its output */
+	    context_length;  /* base, encoder */
+	int vocabulary_size; /* encoder: the teacher's most frequent tokens are kept */
 	float rope_theta;
 	const char *variant; /* "S", "M", "L" */
 	int latent_size, head_in_size;
@@ -359,8 +402,9 @@ struct t2l_train_options {
 	enum t2l_schedule schedule;
 	int64_t warmup_steps;
 	float hold, final; /* fractions: of the steps; of the learning rate */
-	float dropout, label_smoothing, l2_generated, neftune_alpha;
+	float dropout, label_smoothing, l2_generated;
 	/* data */
+	enum t2l_weighting weighting;
 	int batch_tasks, batch_points; /* tasks a batch, examples a task; base: rows */
 	int row_tokens;		       /* base: tokens a row */
 	int descriptions;	       /* at most this many a task; 0: all */

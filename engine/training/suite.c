@@ -1,0 +1,387 @@
+/* suite.c - reads a task suite: tasks with their descriptions, training pairs and test items. */
+
+#define _GNU_SOURCE /* qsort_r */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "engine/error.h"
+#include "engine/formats/json.h"
+#include "engine/tensor/arena.h"
+
+#define MAX_LINE_BYTES (1 << 20)
+#define MAX_TASKS 100000
+
+/* Examples of one kind while they are read; moved into the arena at the end. */
+struct example_list {
+	struct t2l_suite_example *items;
+	size_t n, n_allocated;
+};
+
+enum example_kind { TRAIN, EXTRA, TEST, N_EXAMPLE_KINDS };
+
+struct t2l_suite {
+	char *path;
+	struct t2l_suite_task *tasks; /* sorted by id in BY_ID, in file order here */
+	struct example_list (*lists)[N_EXAMPLE_KINDS];
+	size_t *by_id;
+	size_t n, n_allocated;
+	struct arena *arena; /* strings and tiers */
+};
+
+/* What one line of a file is read into. */
+typedef enum t2l_status line_reader(struct t2l_suite *suite, const cJSON *object, const char *where,
+    void *user, struct t2l_error *err);
+
+static char *
+keep(struct t2l_suite *suite, const char *text)
+{
+	size_t n = strlen(text) + 1;
+	char *copy = arena_alloc(suite->arena, n);
+
+	return copy == NULL ? NULL : memcpy(copy, text, n);
+}
+
+static enum t2l_status
+out_of_memory(struct t2l_error *err)
+{
+	return t2l_fail(err, T2L_ENOMEM, "task suite: out of memory");
+}
+
+static enum t2l_status
+read_line(struct t2l_suite *suite, const char *line, size_t n, const char *where,
+    line_reader *reader, void *user, struct t2l_error *err)
+{
+	cJSON *object;
+	enum t2l_status status;
+
+	if (n > MAX_LINE_BYTES)
+		return t2l_fail(err, T2L_EFORMAT, "%s: the line is longer than 1 MiB", where);
+	status = json_parse(line, n, where, &object, err);
+	if (status != T2L_OK)
+		return status;
+	if (!cJSON_IsObject(object))
+		status = t2l_fail(err, T2L_EFORMAT, "%s: a JSON object is wanted", where);
+	else
+		status = reader(suite, object, where, user, err);
+	cJSON_Delete(object);
+	return status;
+}
+
+static enum t2l_status
+read_lines(struct t2l_suite *suite, const char *name, bool required, line_reader *reader,
+    void *user, struct t2l_error *err)
+{
+	char path[4096], where[4200];
+	struct mapped_file file;
+	enum t2l_status status = T2L_OK;
+	size_t line_number = 0;
+
+	snprintf(path, sizeof path, "%s/%s", suite->path, name);
+	if (mapped_file_open(path, &file) != 0) {
+		if (!required)
+			return T2L_OK;
+		return t2l_fail_errno(err, "task suite: cannot read '%s'", path);
+	}
+	for (size_t at = 0; at < file.n && status == T2L_OK;) {
+		const char *line = (const char *)file.bytes + at;
+		const char *end = memchr(line, '\n', file.n - at);
+		size_t n = end ? (size_t)(end - line) : file.n - at;
+
+		at += n + 1;
+		snprintf(where, sizeof where, "%s line %zu", path, ++line_number);
+		if (n > 0 && !(n == 1 && line[0] == '\r'))
+			status = read_line(suite, line, n, where, reader, user, err);
+	}
+	mapped_file_close(&file);
+	return status;
+}
+
+static enum t2l_status
+read_tier(struct t2l_suite *suite, const cJSON *list, struct t2l_suite_tier *tier,
+    const char *where, struct t2l_error *err)
+{
+	const cJSON *item;
+	int n = cJSON_GetArraySize(list);
+
+	if (!cJSON_IsArray(list))
+		return t2l_fail(err, T2L_EFORMAT, "%s: descriptions '%s' must be a list of strings",
+		    where, list->string);
+	*tier = (struct t2l_suite_tier){ .name = keep(suite, list->string) };
+	tier->texts = arena_alloc(suite->arena, (size_t)(n + 1) * sizeof *tier->texts);
+	if (tier->name == NULL || tier->texts == NULL)
+		return out_of_memory(err);
+	cJSON_ArrayForEach(item, list)
+	{
+		if (!cJSON_IsString(item) || item->valuestring[0] == '\0')
+			return t2l_fail(err, T2L_EFORMAT,
+			    "%s: descriptions '%s' hold something that is no text", where,
+			    list->string);
+		tier->texts[tier->n] = keep(suite, item->valuestring);
+		if (tier->texts[tier->n++] == NULL)
+			return out_of_memory(err);
+	}
+	return T2L_OK;
+}
+
+static enum t2l_status
+read_tiers(struct t2l_suite *suite, const cJSON *tiers, struct t2l_suite_task *task,
+    const char *where, struct t2l_error *err)
+{
+	enum t2l_status status = T2L_OK;
+	const cJSON *list;
+	int n = tiers ? cJSON_GetArraySize(tiers) : 0;
+
+	task->tiers = arena_alloc_zero(suite->arena, (size_t)(n + 1) * sizeof *task->tiers);
+	if (task->tiers == NULL)
+		return out_of_memory(err);
+	cJSON_ArrayForEach(list, tiers)
+	{
+		status = read_tier(suite, list, &task->tiers[task->n_tiers++], where, err);
+		if (status != T2L_OK)
+			break;
+	}
+	return status;
+}
+
+static enum t2l_status
+grow_tasks(struct t2l_suite *suite, const char *where, struct t2l_error *err)
+{
+	size_t n = suite->n_allocated ? 2 * suite->n_allocated : 64;
+	struct t2l_suite_task *tasks;
+	struct example_list(*lists)[N_EXAMPLE_KINDS];
+
+	if (suite->n < suite->n_allocated)
+		return T2L_OK;
+	if (suite->n >= MAX_TASKS)
+		return t2l_fail(err, T2L_EFORMAT, "%s: more than %d tasks", where, MAX_TASKS);
+	tasks = realloc(suite->tasks, n * sizeof *tasks);
+	if (tasks == NULL)
+		return out_of_memory(err);
+	suite->tasks = tasks;
+	lists = realloc(suite->lists, n * sizeof *lists);
+	if (lists == NULL)
+		return out_of_memory(err);
+	suite->lists = lists;
+	suite->n_allocated = n;
+	return T2L_OK;
+}
+
+static enum t2l_status
+read_task(struct t2l_suite *suite, const cJSON *object, const char *where, void *user,
+    struct t2l_error *err)
+{
+	const char *id = NULL, *op = "", *group = "";
+	const cJSON *tiers = NULL;
+	struct t2l_suite_task task = { .train = true, .pretrain = true, .weight = 1 };
+	enum t2l_status status;
+
+	(void)user;
+	if ((status = grow_tasks(suite, where, err)) != T2L_OK ||
+	    (status = json_string(object, "id", JSON_REQUIRED, where, &id, err)) != T2L_OK ||
+	    (status = json_string(object, "op", JSON_OPTIONAL, where, &op, err)) != T2L_OK ||
+	    (status = json_string(object, "group", JSON_OPTIONAL, where, &group, err)) != T2L_OK ||
+	    (status = json_bool(object, "train", JSON_OPTIONAL, where, &task.train, err)) !=
+		T2L_OK ||
+	    (status = json_bool(object, "pretrain", JSON_OPTIONAL, where, &task.pretrain, err)) !=
+		T2L_OK ||
+	    (status = json_number(
+		 object, "weight", JSON_OPTIONAL, 0, 1000, where, &task.weight, err)) != T2L_OK ||
+	    (status = json_object(object, "descriptions", JSON_OPTIONAL, where, &tiers, err)) !=
+		T2L_OK ||
+	    (status = read_tiers(suite, tiers, &task, where, err)) != T2L_OK)
+		return status;
+	task.id = keep(suite, id);
+	task.op = keep(suite, op);
+	task.group = keep(suite, group);
+	if (task.id == NULL || task.op == NULL || task.group == NULL)
+		return out_of_memory(err);
+	memset(suite->lists[suite->n], 0, sizeof suite->lists[0]);
+	suite->tasks[suite->n++] = task;
+	return T2L_OK;
+}
+
+/* qsort_r's order of BY_ID. */
+static int
+compare_ids(const void *a, const void *b, void *suite)
+{
+	const struct t2l_suite_task *tasks = ((struct t2l_suite *)suite)->tasks;
+
+	return strcmp(tasks[*(const size_t *)a].id, tasks[*(const size_t *)b].id);
+}
+
+static enum t2l_status
+index_tasks(struct t2l_suite *suite, struct t2l_error *err)
+{
+	suite->by_id = malloc((suite->n + 1) * sizeof *suite->by_id);
+	if (suite->by_id == NULL)
+		return out_of_memory(err);
+	for (size_t i = 0; i < suite->n; i++)
+		suite->by_id[i] = i;
+	qsort_r(suite->by_id, suite->n, sizeof *suite->by_id, compare_ids, suite);
+	for (size_t i = 1; i < suite->n; i++)
+		if (compare_ids(&suite->by_id[i - 1], &suite->by_id[i], suite) == 0)
+			return t2l_fail(err, T2L_EFORMAT,
+			    "task suite '%s': two tasks are called '%s'", suite->path,
+			    suite->tasks[suite->by_id[i]].id);
+	if (suite->n == 0)
+		return t2l_fail(
+		    err, T2L_EFORMAT, "task suite '%s': tasks.jsonl names no task", suite->path);
+	return T2L_OK;
+}
+
+/* Index of the task, or SIZE_MAX. */
+static size_t
+find(const struct t2l_suite *suite, const char *id)
+{
+	size_t low = 0, high = suite->n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int order = strcmp(suite->tasks[suite->by_id[middle]].id, id);
+
+		if (order == 0)
+			return suite->by_id[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return SIZE_MAX;
+}
+
+static enum t2l_status
+read_example(struct t2l_suite *suite, const cJSON *object, const char *where, void *user,
+    struct t2l_error *err)
+{
+	enum example_kind kind = *(const enum example_kind *)user;
+	const char *id = NULL, *prompt = NULL, *response = NULL;
+	struct example_list *list;
+	enum t2l_status status;
+	size_t task;
+
+	if ((status = json_string(object, "task", JSON_REQUIRED, where, &id, err)) != T2L_OK ||
+	    (status = json_string(object, "prompt", JSON_REQUIRED, where, &prompt, err)) !=
+		T2L_OK ||
+	    (status = json_string(object, "response", JSON_REQUIRED, where, &response, err)) !=
+		T2L_OK)
+		return status;
+	task = find(suite, id);
+	if (task == SIZE_MAX)
+		return t2l_fail(err, T2L_EFORMAT, "%s: task '%s' is not in tasks.jsonl", where, id);
+	list = &suite->lists[task][kind];
+	if (list->n == list->n_allocated) {
+		size_t n = list->n_allocated ? 2 * list->n_allocated : 32;
+		struct t2l_suite_example *items = realloc(list->items, n * sizeof *items);
+
+		if (items == NULL)
+			return out_of_memory(err);
+		list->items = items;
+		list->n_allocated = n;
+	}
+	struct t2l_suite_example example = { keep(suite, prompt), keep(suite, response) };
+
+	if (example.prompt == NULL || example.response == NULL)
+		return out_of_memory(err);
+	list->items[list->n++] = example;
+	return T2L_OK;
+}
+
+static enum t2l_status
+read_suite(struct t2l_suite *suite, struct t2l_error *err)
+{
+	static const char *const names[N_EXAMPLE_KINDS] = { "train.jsonl", "pretrain-extra.jsonl",
+		"test.jsonl" };
+	enum t2l_status status = read_lines(suite, "tasks.jsonl", true, read_task, NULL, err);
+
+	if (status == T2L_OK)
+		status = index_tasks(suite, err);
+	for (int kind = 0; kind < N_EXAMPLE_KINDS && status == T2L_OK; kind++) {
+		enum example_kind user = (enum example_kind)kind;
+
+		status = read_lines(suite, names[kind], kind == TRAIN, read_example, &user, err);
+	}
+	if (status != T2L_OK)
+		return status;
+	for (size_t i = 0; i < suite->n; i++) {
+		struct t2l_suite_task *task = &suite->tasks[i];
+
+		task->examples = suite->lists[i][TRAIN].items;
+		task->n_examples = suite->lists[i][TRAIN].n;
+		task->extra = suite->lists[i][EXTRA].items;
+		task->n_extra = suite->lists[i][EXTRA].n;
+		task->tests = suite->lists[i][TEST].items;
+		task->n_tests = suite->lists[i][TEST].n;
+	}
+	return T2L_OK;
+}
+
+enum t2l_status
+t2l_suite_open(const char *directory, struct t2l_suite **out, struct t2l_error *err)
+{
+	struct t2l_suite *suite = calloc(1, sizeof *suite);
+	enum t2l_status status;
+
+	if (suite == NULL)
+		return out_of_memory(err);
+	suite->path = strdup(directory);
+	suite->arena = arena_create();
+	if (suite->path == NULL || suite->arena == NULL)
+		status = out_of_memory(err);
+	else
+		status = read_suite(suite, err);
+	if (status != T2L_OK) {
+		t2l_suite_close(suite);
+		return status;
+	}
+	*out = suite;
+	return T2L_OK;
+}
+
+void
+t2l_suite_close(struct t2l_suite *suite)
+{
+	if (suite == NULL)
+		return;
+	for (size_t i = 0; i < suite->n; i++)
+		for (int kind = 0; kind < N_EXAMPLE_KINDS; kind++)
+			free(suite->lists[i][kind].items);
+	free(suite->lists);
+	free(suite->tasks);
+	free(suite->by_id);
+	free(suite->path);
+	if (suite->arena != NULL)
+		arena_free(suite->arena);
+	free(suite);
+}
+
+size_t
+t2l_suite_n_tasks(const struct t2l_suite *suite)
+{
+	return suite->n;
+}
+
+const struct t2l_suite_task *
+t2l_suite_task(const struct t2l_suite *suite, size_t index)
+{
+	return index < suite->n ? &suite->tasks[index] : NULL;
+}
+
+const struct t2l_suite_task *
+t2l_suite_find(const struct t2l_suite *suite, const char *id)
+{
+	size_t index = find(suite, id);
+
+	return index == SIZE_MAX ? NULL : &suite->tasks[index];
+}
+
+const struct t2l_suite_tier *
+t2l_suite_tier(const struct t2l_suite_task *task, const char *name)
+{
+	for (size_t i = 0; i < task->n_tiers; i++)
+		if (strcmp(task->tiers[i].name, name) == 0)
+			return &task->tiers[i];
+	return NULL;
+}
