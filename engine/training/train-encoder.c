@@ -110,8 +110,8 @@ add_lines(struct encoder_run *run, const char *path, struct t2l_error *err)
 
 	if (text == NULL)
 		return t2l_fail_errno(err, "cannot read the sentences of '%s'", path);
-	for (char *line = strtok(text, "\n"); line != NULL && status == T2L_OK;
-	     line = strtok(NULL, "\n"))
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL && status == T2L_OK;
+	     line = strtok_r(NULL, "\n", &rest))
 		if (line[strspn(line, " \t\r")] != '\0')
 			status = add_sentence(run, line, err);
 	free(text);
