@@ -1,0 +1,61 @@
+/*
+ * src/workplace.h - the things that commands work with, opened once and kept.
+ *
+ * Names are resolved here: a base model is a path, a name the catalog knows or the default of the
+ * configuration; an adapter is a path, a catalog name or id, NAME:WEIGHT, or a mix joined by '+'.
+ * Functions return false after context_fail() has told why. What they give belongs to the
+ * workplace.
+ */
+#ifndef SRC_WORKPLACE_H
+#define SRC_WORKPLACE_H
+
+#include "engine/t2l.h"
+#include "src/context.h"
+#include "store/store.h"
+
+struct workplace *workplace_new(void);
+void workplace_free(struct workplace *workplace);
+
+/* share/: models, tasks, themes. $T2L_DATADIR, else the build's or installed place. */
+const char *workplace_share(void);
+/* The data home: $T2L_HOME, else $XDG_DATA_HOME/t2l, else ~/.local/share/t2l. */
+const char *workplace_home(void);
+
+bool workplace_store(struct context *ctx, struct store **store);
+bool workplace_engine(struct context *ctx, struct t2l_engine **engine);
+/* PATH NULL: the configured default (the demo base). Another base than before replaces it only when
+ * no longer in use. */
+bool workplace_model(struct context *ctx, const char *path, struct t2l_model **model);
+bool workplace_encoder(struct context *ctx, const char *path, struct t2l_encoder **encoder);
+/* PATH NULL: the configured hypernet of VARIANT ("S", "M", "L"; NULL: the configured one). */
+bool workplace_hypernet(
+    struct context *ctx, const char *path, const char *variant, struct t2l_hypernet **hypernet);
+
+/* What a lane runs: adapters with weights; n = 0 is the base. label: what the user wrote. */
+struct mix {
+	char *label;
+	const struct t2l_adapter **adapters; /* references held by the mix */
+	float *weights;
+	size_t n;
+	int64_t adapter_id; /* catalog id when it is one adapter of the catalog, else 0 */
+};
+/* "base" or "none": the base alone. */
+bool mix_parse(struct context *ctx, const char *text, struct mix *mix);
+void mix_release(struct mix *mix);
+/* One adapter by path, name or id. The reference is the caller's (t2l_adapter_close()). */
+bool workplace_adapter(
+    struct context *ctx, const char *text, struct t2l_adapter **adapter, int64_t *id);
+
+/* Saves an adapter into the catalog (file, row, embedding of its task when an encoder is open); *id
+ * of the row. */
+struct keep_options {
+	const char *name;   /* NULL: made from the task */
+	const char *source; /* "generated", "merged", "imported", "trained" */
+	double generation_ms;
+	const char *const *tags;
+	size_t n_tags;
+};
+bool workplace_keep(struct context *ctx, const struct t2l_adapter *adapter,
+    const struct keep_options *options, int64_t *id);
+
+#endif
