@@ -36,6 +36,7 @@ struct task {
 	bool pretrain, train;
 	int weight;
 	struct strings sentences[N_TIERS];
+	struct strings by_example; /* those of comb, near and far that only show an example */
 	struct pairs train_pairs, test_pairs, pretrain_extra;
 };
 
@@ -61,10 +62,15 @@ read_tasks(const char *tables, struct suite *suite)
 	suite->task = grow(NULL, rows.n, sizeof(*suite->task));
 	for (size_t i = 0; i < rows.n; i++) {
 		char **row = rows.row[i];
-		struct task task = { .id = row[0], .operation_name = row[1], .wrapper_name = row[2],
-			.group = row[3], .operation = operation_named(row[1]),
-			.wrapper = wrapper_named(row[2]), .pretrain = yes_or_no(row[0], row[4]),
-			.train = yes_or_no(row[0], row[5]), .weight = atoi(row[6]) };
+		struct task task = { .id = row[0],
+			.operation_name = row[1],
+			.wrapper_name = row[2],
+			.group = row[3],
+			.operation = operation_named(row[1]),
+			.wrapper = wrapper_named(row[2]),
+			.pretrain = yes_or_no(row[0], row[4]),
+			.train = yes_or_no(row[0], row[5]),
+			.weight = atoi(row[6]) };
 
 		if (task.operation == NULL || task.wrapper == NULL || task.weight < 1)
 			die("tasks.tsv: %s: unknown operation or wrapper, or no weight", task.id);
@@ -168,6 +174,8 @@ read_held_out(const char *phrasings, const struct suite *suite, struct string_se
 		if (tier > FAR)
 			die("held-out.tsv: %s: '%s' is not comb, near or far", row[0], row[1]);
 		strings_add(&task_named(suite, row[0])->sentences[tier], row[2]);
+		if (held_out.columns[i] > 3)
+			strings_add(&task_named(suite, row[0])->by_example, row[2]);
 		set_add(avoid, word_form(row[2]));
 	}
 	read_rows(phrasings, "plain.tsv", 2, &plain);
@@ -217,6 +225,22 @@ check_sentences(const struct suite *suite)
 			}
 }
 
+/* Plain sentences are there to show what unseen wording costs, so they must not be made of
+ * training phrasings only. A composition that is itself never trained is new in any wording. */
+static void
+check_plain_sentences(const struct language *language, const struct task *task)
+{
+	struct string_set sayable = { 0 };
+
+	if (task->sentences[PLAIN].n == 0 || !task->train)
+		return;
+	collect_sayable(language, task->operation_name, task->wrapper_name, &sayable);
+	for (size_t i = 0; i < task->sentences[PLAIN].n; i++)
+		if (set_has(&sayable, core_form(task->sentences[PLAIN].item[i])))
+			die("%s: the plain sentence '%s' is made of training phrasings", task->id,
+			    task->sentences[PLAIN].item[i]);
+}
+
 /* An operation's test prompts stay out of the training pairs of every task of that operation. */
 static void
 check_pairs(const struct suite *suite)
@@ -230,14 +254,14 @@ check_pairs(const struct suite *suite)
 			die("%s: %zu test items", task->id, task->test_pairs.n);
 		for (size_t j = 0; j < task->test_pairs.n; j++)
 			set_add(&tests, text_printf("%s\t%s", task->operation_name,
-			                    task->test_pairs.pair[j].prompt));
+					    task->test_pairs.pair[j].prompt));
 	}
 	for (size_t i = 0; i < suite->n; i++)
 		for (size_t j = 0; j < suite->task[i].train_pairs.n; j++) {
 			const char *prompt = suite->task[i].train_pairs.pair[j].prompt;
 
-			if (set_has(&tests, text_printf("%s\t%s", suite->task[i].operation_name,
-			                        prompt)))
+			if (set_has(&tests,
+				text_printf("%s\t%s", suite->task[i].operation_name, prompt)))
 				die("%s: the test prompt '%s' is in training", suite->task[i].id,
 				    prompt);
 		}
@@ -277,6 +301,15 @@ write_line(FILE *file, cJSON *object)
 }
 
 static void
+add_list(cJSON *object, const char *name, const struct strings *list)
+{
+	cJSON *array = cJSON_AddArrayToObject(object, name);
+
+	for (size_t i = 0; i < list->n; i++)
+		cJSON_AddItemToArray(array, cJSON_CreateString(list->item[i]));
+}
+
+static void
 write_tasks(const char *out, const struct suite *suite)
 {
 	FILE *file = create(out, "tasks.jsonl");
@@ -293,13 +326,9 @@ write_tasks(const char *out, const struct suite *suite)
 		cJSON_AddBoolToObject(object, "train", task->train);
 		cJSON_AddNumberToObject(object, "weight", task->weight);
 		descriptions = cJSON_AddObjectToObject(object, "descriptions");
-		for (int tier = TRAIN; tier < N_TIERS; tier++) {
-			cJSON *list = cJSON_AddArrayToObject(descriptions, tier_names[tier]);
-
-			for (size_t j = 0; j < task->sentences[tier].n; j++)
-				cJSON_AddItemToArray(list,
-				    cJSON_CreateString(task->sentences[tier].item[j]));
-		}
+		for (int tier = TRAIN; tier < N_TIERS; tier++)
+			add_list(descriptions, tier_names[tier], &task->sentences[tier]);
+		add_list(object, "by_example", &task->by_example);
 		write_line(file, object);
 	}
 	finish(file, "tasks.jsonl");
@@ -341,8 +370,8 @@ print_summary(const struct suite *suite, const struct language *language)
 			const struct phrasings *own =
 			    language_phrasings(language, suite->task[i].operation_name);
 
-			printf("%-12s %3zu phrasings, %zu held out\n", suite->task[i].operation_name,
-			    own->n, own->held_out);
+			printf("%-12s %3zu phrasings, %zu held out\n",
+			    suite->task[i].operation_name, own->n, own->held_out);
 		}
 	}
 	printf("%zu tasks, %zu training sentences, %zu training pairs, %zu test items, %zu pairs "
@@ -371,12 +400,13 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < suite.n; i++)
 		make_sentences(language, &suite.task[i], &avoid);
 	check_sentences(&suite);
+	for (size_t i = 0; i < suite.n; i++)
+		check_plain_sentences(language, &suite.task[i]);
 	check_pairs(&suite);
 	write_tasks(argv[2], &suite);
 	write_pairs(argv[2], "train.jsonl", &suite, offsetof(struct task, train_pairs));
 	write_pairs(argv[2], "test.jsonl", &suite, offsetof(struct task, test_pairs));
-	write_pairs(argv[2], "pretrain-extra.jsonl", &suite,
-	    offsetof(struct task, pretrain_extra));
+	write_pairs(argv[2], "pretrain-extra.jsonl", &suite, offsetof(struct task, pretrain_extra));
 	print_summary(&suite, language);
 	return 0;
 }

@@ -7,12 +7,12 @@
 #include <string.h>
 
 enum source {
-	FROM_TABLES,       /* column FROM of the tables, to column TO (or ANSWER of FROM) */
-	FROM_BOTH_WAYS,    /* a -> b of every row, then b -> a */
-	FROM_NUMBERS,      /* LOW..99 */
+	FROM_TABLES,	   /* column FROM of the tables, to column TO (or ANSWER of FROM) */
+	FROM_BOTH_WAYS,	   /* a -> b of every row, then b -> a */
+	FROM_NUMBERS,	   /* LOW..99 */
 	FROM_NUMBERS_BACK, /* the answers for LOW..99 as prompts, the number as response */
 	FROM_NUMBER_PAIRS, /* "a b", two different numbers below 50 */
-	FROM_WORDS,        /* words.txt, and any other word of letters */
+	FROM_WORDS,	   /* words.txt, and any other word of letters */
 };
 
 typedef char *answer_function(const char *prompt);
@@ -308,8 +308,8 @@ static const struct operation operations[] = {
 	{ "de2en", FROM_TABLES, .tables = NOUNS_AND_VERBS, .from = "german", .to = "english" },
 	{ "opp", FROM_BOTH_WAYS, .tables = "opposites.tsv", .from = "a", .to = "b" },
 	/* The irregular plurals come first, so they win over the rule. */
-	{ "plural", FROM_TABLES, .answer = regular_plural, .tables = "irregular-plurals.tsv nouns.tsv",
-	    .from = "english", .to = "plural" },
+	{ "plural", FROM_TABLES, .answer = regular_plural,
+	    .tables = "irregular-plurals.tsv nouns.tsv", .from = "english", .to = "plural" },
 	{ "past", FROM_TABLES, .tables = "verbs.tsv", .from = "english", .to = "past" },
 	{ "ing", FROM_TABLES, .tables = "verbs.tsv", .from = "english", .to = "ing" },
 	{ "category", FROM_TABLES, .tables = "nouns.tsv", .from = "english", .to = "category" },
@@ -424,8 +424,8 @@ pairs_of_table(const struct operation *operation, const char *directory, const c
 		if (table.columns[i] != table.columns[0])
 			die("%s/%s: row '%s' has %zu columns", directory, name, prompt,
 			    table.columns[i]);
-		add_pair(pairs, seen, prompt,
-		    to < 0 ? operation->answer(prompt) : table.row[i][to]);
+		add_pair(
+		    pairs, seen, prompt, to < 0 ? operation->answer(prompt) : table.row[i][to]);
 	}
 	if (operation->source == FROM_BOTH_WAYS)
 		for (size_t i = 1; i < table.n; i++)
@@ -535,7 +535,8 @@ bool
 is_test_prompt(const struct operation *operation, const char *prompt)
 {
 	return crc32_of(prompt) %
-	    (operation_is_knowledge(operation) ? TABLE_TEST_MODULUS : WORD_TEST_MODULUS) == 0;
+		   (operation_is_knowledge(operation) ? TABLE_TEST_MODULUS : WORD_TEST_MODULUS) ==
+	       0;
 }
 
 char *

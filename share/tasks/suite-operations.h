@@ -31,10 +31,11 @@ void operation_pairs(const struct operation *operation, const char *directory, s
 
 /* The response to any prompt the operation is defined for, also words outside the list;
  * NULL when it is not defined for PROMPT. PAIRS are those of operation_pairs(). */
-char *operation_answer(const struct operation *operation, const struct pairs *pairs,
-    const char *prompt);
+char *operation_answer(
+    const struct operation *operation, const struct pairs *pairs, const char *prompt);
 
-/* A knowledge operation can only be learnt pair by pair; a rule (letters, sums) goes beyond them. */
+/* A knowledge operation can only be learnt pair by pair; a rule (letters, sums) goes beyond them.
+ */
 bool operation_is_knowledge(const struct operation *operation);
 
 /* The split that everything relies on: CRC-32 of the prompt, 1 in 5 of knowledge, 1 in 10 of

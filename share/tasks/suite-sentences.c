@@ -27,7 +27,7 @@ struct heading {
 
 struct language {
 	struct sections phrasings; /* of operations and wrappers, whose names differ */
-	struct sections frames;    /* "bare" and "framed" */
+	struct sections frames;	   /* "bare" and "framed" */
 	struct sections held_out;
 };
 
@@ -49,8 +49,7 @@ section_open(struct sections *sections, const char *name)
 
 	if (section != NULL)
 		return section;
-	sections->section =
-	    grow(sections->section, sections->n + 1, sizeof(*sections->section));
+	sections->section = grow(sections->section, sections->n + 1, sizeof(*sections->section));
 	section = &sections->section[sections->n++];
 	*section = (struct section){ .name = text_printf("%s", name) };
 	return section;
@@ -113,8 +112,8 @@ filled_in(const struct heading *heading, size_t which, const char *text, const c
 		size_t length = strspn(dollar + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"), i = 0;
 
 		while (i < heading->variables.n &&
-		    (strlen(heading->variables.item[i]) != length ||
-		        strncmp(heading->variables.item[i], dollar + 1, length) != 0))
+		       (strlen(heading->variables.item[i]) != length ||
+			   strncmp(heading->variables.item[i], dollar + 1, length) != 0))
 			i++;
 		if (i == heading->variables.n)
 			die("%s: unknown variable in '%s'", where, text);
@@ -139,19 +138,22 @@ read_kind(const char **text, const char *where)
 	die("%s: '%s' does not start with do:, get:, ask: or say:", where, *text);
 }
 
-/* The words that tell phrasings apart: articles and "please" do not. */
-static char *
+char *
 core_form(const char *text)
 {
-	struct strings words = { 0 };
-	char *form = text_printf("%s", "");
+	char *form = word_form(text), *result = copy_text(form, strlen(form)), *end = result;
+	char *rest = form, *word;
 
-	split(&words, word_form(text), " ");
-	for (size_t i = 0; i < words.n; i++)
-		if (strcmp(words.item[i], "the") != 0 && strcmp(words.item[i], "a") != 0 &&
-		    strcmp(words.item[i], "an") != 0 && strcmp(words.item[i], "please") != 0)
-			form = text_printf("%s %s", form, words.item[i]);
-	return form;
+	while ((word = strsep(&rest, " ")) != NULL)
+		if (strcmp(word, "the") != 0 && strcmp(word, "a") != 0 && strcmp(word, "an") != 0 &&
+		    strcmp(word, "please") != 0) {
+			if (end > result)
+				*end++ = ' ';
+			end = stpcpy(end, word);
+		}
+	*end = '\0';
+	free(form);
+	return result;
 }
 
 static bool
@@ -284,7 +286,7 @@ put_into(const char *template, enum kind kind, const char *text)
 		die("'%s': needs one {slot}", template);
 	length = (size_t)(close - open - 1);
 	while (slot <= ANY && (strlen(kind_names[slot]) != length ||
-	                          strncasecmp(kind_names[slot], open + 1, length) != 0))
+				  strncasecmp(kind_names[slot], open + 1, length) != 0))
 		slot++;
 	if (slot > ANY)
 		die("'%s': the slot is not {do}, {get}, {ask}, {say} or {any}", template);
@@ -325,7 +327,7 @@ composed(struct choice *choice, uint64_t *chance, struct phrasing core)
 			best = i;
 			ties = 1;
 		} else if (choice->used[i] == choice->used[best] &&
-		    draw_below(chance, ++ties) == 0) {
+			   draw_below(chance, ++ties) == 0) {
 			best = i;
 		}
 	}
@@ -333,8 +335,7 @@ composed(struct choice *choice, uint64_t *chance, struct phrasing core)
 		die("no template takes the %s phrasing '%s'", kind_names[core.kind], core.text);
 	choice->used[best]++;
 	template = &choice->templates->phrasing[best];
-	return (struct phrasing){ template->kind,
-		put_into(template->text, core.kind, core.text) };
+	return (struct phrasing){ template->kind, put_into(template->text, core.kind, core.text) };
 }
 
 void
@@ -371,4 +372,47 @@ describe(const struct language *language, const char *operation, const char *wra
 		}
 	}
 	free(order);
+}
+
+static void
+add_sayable(const struct phrasings *frames, struct phrasing body, struct string_set *sayable)
+{
+	for (size_t i = 0; i < frames->n; i++) {
+		char *sentence = put_into(frames->phrasing[i].text, body.kind, body.text), *form;
+
+		if (sentence == NULL)
+			continue;
+		form = core_form(sentence);
+		set_add(sayable, form);
+		free(form);
+		free(sentence);
+	}
+}
+
+void
+collect_sayable(const struct language *language, const char *operation, const char *wrapper,
+    struct string_set *sayable)
+{
+	const struct phrasings *cores = language_phrasings(language, operation);
+	const struct phrasings *bare = &section_named(&language->frames, "bare")->phrasings;
+	const struct phrasings *framed = &section_named(&language->frames, "framed")->phrasings;
+	const struct phrasings *templates;
+
+	if (strcmp(wrapper, "plain") == 0) {
+		for (size_t i = 0; i < cores->n; i++) {
+			add_sayable(bare, cores->phrasing[i], sayable);
+			add_sayable(framed, cores->phrasing[i], sayable);
+		}
+		return;
+	}
+	templates = language_phrasings(language, wrapper);
+	for (size_t i = 0; i < cores->n; i++)
+		for (size_t j = 0; j < templates->n; j++) {
+			struct phrasing body = { templates->phrasing[j].kind,
+				put_into(templates->phrasing[j].text, cores->phrasing[i].kind,
+				    cores->phrasing[i].text) };
+
+			if (body.text != NULL)
+				add_sayable(bare, body, sayable);
+		}
 }

@@ -1,5 +1,6 @@
 /*
- * share/tasks/suite-sentences.h - task descriptions made of phrasings, wrapper templates and frames.
+ * share/tasks/suite-sentences.h - task descriptions made of phrasings, wrapper templates and
+ *frames.
  *
  * phrasings/operations.txt says each operation in many ways, each marked with its kind:
  *	do   an order          "translate the word into Spanish"
@@ -42,9 +43,16 @@ struct language *language_read(const char *directory);
  * none. */
 const struct phrasings *language_phrasings(const struct language *language, const char *name);
 
+/* Collects what the phrasings can say of a task as the words that count (core_form): a single
+ * operation in every frame, a wrapped one bare. A sentence in it is not a fresh one. */
+void collect_sayable(const struct language *language, const char *operation, const char *wrapper,
+    struct string_set *sayable);
+/* The words that tell phrasings apart: those of word_form() but articles and "please". */
+char *core_form(const char *text);
+
 /* Adds up to N sentences of a task to LIST, spread evenly over all its phrasings, templates
- * and frames; SEED settles which. No two sentences of the task have the same words, and none has the words
- * of a sentence in AVOID. */
+ * and frames; SEED settles which. No two sentences of the task have the same words, and none has
+ * the words of a sentence in AVOID. */
 void describe(const struct language *language, const char *operation, const char *wrapper, size_t n,
     const char *seed, const struct string_set *avoid, struct strings *list);
 

@@ -188,8 +188,8 @@ upper_case(const char *text)
 			*end++ = 'S';
 			*end++ = 'S';
 		} else {
-			end += utf8proc_encode_char(utf8proc_toupper(point),
-			    (utf8proc_uint8_t *)end);
+			end +=
+			    utf8proc_encode_char(utf8proc_toupper(point), (utf8proc_uint8_t *)end);
 		}
 	}
 	*end = '\0';
@@ -202,7 +202,7 @@ is_gap(utf8proc_int32_t point)
 	utf8proc_category_t category = utf8proc_category(point);
 
 	return (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO) ||
-	    category >= UTF8PROC_CATEGORY_ZS;
+	       category >= UTF8PROC_CATEGORY_ZS;
 }
 
 char *
@@ -220,14 +220,15 @@ word_form(const char *text)
 		if (used <= 0)
 			die("'%s': not UTF-8", text);
 		/* A sign that stands alone is a word: "with ! at the end". */
-		if (is_gap(point) && (*text == ' ' || *previous != ' ' || strchr(" .", text[1]) == NULL)) {
+		if (is_gap(point) &&
+		    (*text == ' ' || *previous != ' ' || strchr(" .", text[1]) == NULL)) {
 			gap = true;
 		} else {
 			if (gap && end > form)
 				*end++ = ' ';
 			gap = false;
-			end += utf8proc_encode_char(utf8proc_tolower(point),
-			    (utf8proc_uint8_t *)end);
+			end +=
+			    utf8proc_encode_char(utf8proc_tolower(point), (utf8proc_uint8_t *)end);
 		}
 		previous = text;
 		text += used;
