@@ -1,12 +1,14 @@
 # engine/cpu: the CPU backend. The kernels are compiled once per instruction set, the operations once.
 
 # Every kernels-*.c below is built three times; KERNELS_SUFFIX names the tables that it exports.
-CPU_KERNELS =
+CPU_KERNELS = \
+	engine/cpu/kernels-matmul.c engine/cpu/kernels-dots.c \
+	engine/cpu/kernels-matmul.h engine/cpu/kernels-simd.h
 
 # The explicit -f options keep loops vectorised although the user's -O2 comes after our -O3.
 KERNELS_CPPFLAGS = $(AM_CPPFLAGS) -DT2L_BUILDING
 KERNELS_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -O3 -fvect-cost-model=dynamic \
-	-Wno-ignored-optimization-argument -fno-math-errno -fno-trapping-math
+	-Wno-ignored-optimization-argument -fno-math-errno -fno-trapping-math -fopenmp-simd
 
 noinst_LTLIBRARIES += engine/cpu/libkernels-plain.la
 engine_cpu_libkernels_plain_la_SOURCES = $(CPU_KERNELS)
@@ -29,4 +31,8 @@ engine_cpu_libkernels_avx512_la_CFLAGS = $(KERNELS_CFLAGS) -mavx512f -mavx512bw 
 engine_libt2l_la_LIBADD += engine/cpu/libkernels-avx512.la
 endif
 
-engine_libt2l_la_SOURCES += engine/cpu/cpu.h engine/cpu/cpu-state.h engine/cpu/threads.h
+engine_libt2l_la_SOURCES += \
+	engine/cpu/cpu.h engine/cpu/cpu-state.h \
+	engine/cpu/threads.c engine/cpu/threads.h \
+	engine/cpu/matmul.h engine/cpu/matmul-table.c \
+	engine/cpu/linear.c engine/cpu/gemm.c engine/cpu/lora.c

@@ -1,0 +1,189 @@
+/*
+ * cpu/gemm.c - the matrix product, cut into pieces that need nothing of each other.
+ *
+ * A piece is up to PRODUCT_MAX_ROWS rows by some panels of columns. It goes through k in blocks,
+ * packs each panel of B into its own scratch and multiplies all its rows by it; packing costs a
+ * few percent because every packed number serves that many rows, and in return there is no
+ * shared panel to wait for. How a product is cut depends on its shape alone.
+ */
+#include "engine/cpu/matmul.h"
+
+#include <string.h>
+
+/* Multiplications a piece should have at least, about 5 microseconds of work ... */
+#define PIECE_MACS (INT64_C(1) << 18)
+/* ... and how many pieces to aim for, so that a thread that comes late finds some left. */
+#define WANTED_PIECES 16
+
+static int64_t
+min64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t
+ceil_div(int64_t a, int64_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* Rows of A whose distance is a multiple of this fall into the same few sets of the L1 cache and
+ * would push each other out. */
+#define ALIASING_BYTES 2048
+
+/* A's part [m, k] in SCRATCH, in the order it has but without aliasing rows. */
+static void
+copy_a(struct panel_product *part, float *scratch)
+{
+	bool transposed = part->a_row == 1;
+	int64_t outer = transposed ? part->k : part->m;
+	int64_t inner = transposed ? part->m : part->k;
+	int64_t from = transposed ? part->a_k : part->a_row;
+	int64_t to = (transposed ? PRODUCT_MAX_ROWS : PRODUCT_A_ROW);
+
+	for (int64_t i = 0; i < outer; i++)
+		memcpy(scratch + i * to, part->a + i * from, (size_t)inner * sizeof(float));
+	part->a = scratch;
+	part->a_row = transposed ? 1 : to;
+	part->a_k = transposed ? to : 1;
+}
+
+static bool
+a_aliases(const struct product *p, int64_t n)
+{
+	int64_t stride = p->a_row == 1 ? p->a_k : p->a_row;
+
+	return (p->a_row == 1 || p->a_k == 1) && n > MAX_PANEL_COLS && stride > 0 &&
+	    stride * (int64_t)sizeof(float) % ALIASING_BYTES == 0;
+}
+
+/* Makes the panel for columns N_BEGIN .. +N, steps K_BEGIN .. +part->k. */
+static void
+set_panel(const struct matmul_kernels *kernels, const struct product *p, int64_t n_begin,
+    int64_t k_begin, struct panel_product *part, float *panel)
+{
+	struct stored_block block = { p->b_dtype, p->b, p->b_row_bytes, k_begin, part->k, n_begin,
+		part->n };
+
+	/* Rows that are a panel as they lie are used there when few rows of A would share the
+	 * packed copy. */
+	if (!p->b_transposed && p->b_dtype == DTYPE_F32 && part->n == kernels->panel_cols &&
+	    part->m <= 4 * kernels->tile_rows) {
+		part->b = (const float *)((const char *)p->b + (size_t)k_begin * p->b_row_bytes) +
+		    n_begin;
+		part->b_k = (int64_t)(p->b_row_bytes / sizeof(float));
+		return;
+	}
+	part->b = panel;
+	part->b_k = kernels->panel_cols;
+	if (p->b_transposed) {
+		block = (struct stored_block){ p->b_dtype, p->b, p->b_row_bytes, n_begin, part->n,
+			k_begin, part->k };
+		kernels->pack_transposed(&block, panel);
+	} else {
+		kernels->pack(&block, panel);
+	}
+}
+
+void
+cpu_product_part(struct cpu *cpu, const struct product *p, int64_t n_begin, int64_t n_end,
+    float *scratch)
+{
+	const struct matmul_kernels *kernels = cpu->matmul;
+	float *panel = scratch, *a_copy = scratch + PRODUCT_MAX_K * MAX_PANEL_COLS;
+	/* Blocks of k of about equal length; Q8_0 blocks stay whole. */
+	int64_t n_blocks = ceil_div(p->k, PRODUCT_MAX_K);
+	int64_t k_step = n_blocks > 1 ? ceil_div(ceil_div(p->k, n_blocks), 32) * 32 : p->k;
+	bool copy = a_aliases(p, n_end - n_begin);
+
+	for (int64_t k_begin = 0; k_begin == 0 || k_begin < p->k; k_begin += k_step) {
+		bool first = k_begin == 0;
+		struct panel_product part = { .m = p->m, .k = min64(k_step, p->k - k_begin),
+			.alpha = p->alpha, .beta = first ? p->beta : 1,
+			.a = p->a + k_begin * p->a_k, .a_row = p->a_row, .a_k = p->a_k,
+			.c_row = p->c_row };
+		if (copy)
+			copy_a(&part, a_copy);
+		for (int64_t n = n_begin; n < n_end; n += kernels->panel_cols) {
+			part.n = min64(kernels->panel_cols, n_end - n);
+			part.bias = first && p->bias != NULL ? p->bias + n : NULL;
+			part.c = p->c + n;
+			set_panel(kernels, p, n, k_begin, &part, panel);
+			kernels->multiply_panel(&part);
+		}
+		if (p->k == 0)
+			return;
+	}
+}
+
+struct product_job {
+	struct cpu *cpu;
+	const struct product *product;
+	int64_t rows, cols; /* of a piece */
+	int64_t pieces_across;
+};
+
+static void
+cut_product(const struct matmul_kernels *kernels, struct product_job *job)
+{
+	const struct product *p = job->product;
+	int64_t n_panels = ceil_div(p->n, MAX_PANEL_COLS);
+	int64_t n_strips = ceil_div(p->m, PRODUCT_MAX_ROWS);
+	int64_t k = p->k > 0 ? p->k : 1, panels = 1;
+
+	/* More, lower pieces when there would be few that are large. */
+	while (n_strips * n_panels < WANTED_PIECES &&
+	    p->m / n_strips * MAX_PANEL_COLS * k > 2 * PIECE_MACS && p->m / n_strips >= 48)
+		n_strips++;
+	job->rows = ceil_div(ceil_div(p->m, n_strips), kernels->tile_rows) * kernels->tile_rows;
+	job->rows = min64(job->rows, PRODUCT_MAX_ROWS);
+	panels = PIECE_MACS / (min64(job->rows, p->m) * MAX_PANEL_COLS * k);
+	panels = panels < 1 ? 1 : min64(panels, n_panels);
+	/* Several panels to a piece save nothing when it packs them, but share A in the cache. */
+	while (panels < 8 && panels < n_panels &&
+	    n_strips * ceil_div(n_panels, panels + 1) >= 2 * WANTED_PIECES)
+		panels++;
+	job->cols = panels * MAX_PANEL_COLS;
+	job->pieces_across = ceil_div(p->n, job->cols);
+}
+
+static void
+product_piece(void *arg, int64_t begin, int64_t end, int worker)
+{
+	const struct product_job *job = arg;
+	float *scratch = cpu_worker_scratch(job->cpu, worker, PRODUCT_SCRATCH_BYTES);
+
+	for (int64_t i = begin; i < end; i++) {
+		struct product part = *job->product;
+		int64_t row = i / job->pieces_across * job->rows;
+		int64_t col = i % job->pieces_across * job->cols;
+		part.m = min64(job->rows, part.m - row);
+		part.a += row * part.a_row;
+		part.c += row * part.c_row;
+		cpu_product_part(job->cpu, &part, col, min64(col + job->cols, part.n), scratch);
+	}
+}
+
+void
+cpu_product(struct cpu *cpu, const struct product *product)
+{
+	struct product_job job = { .cpu = cpu, .product = product };
+
+	if (product->m <= 0 || product->n <= 0)
+		return;
+	cut_product(cpu->matmul, &job);
+	thread_pool_run(cpu->pool, ceil_div(product->m, job.rows) * job.pieces_across, 1,
+	    product_piece, &job);
+}
+
+void
+cpu_gemm(void *state, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+    float alpha, const float *a, const float *b, float beta, float *c)
+{
+	struct product product = { .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .a = a,
+		.a_row = transpose_a ? 1 : k, .a_k = transpose_a ? m : 1, .b_dtype = DTYPE_F32,
+		.b = b, .b_row_bytes = (size_t)(transpose_b ? k : n) * sizeof(float),
+		.b_transposed = transpose_b, .c = c, .c_row = n };
+
+	cpu_product(state, &product);
+}

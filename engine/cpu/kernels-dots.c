@@ -1,0 +1,384 @@
+/*
+ * cpu/kernels-dots.c - products of few rows with stored weights: dot products along k.
+ *
+ * Four rows of W at a time meet up to DOT_ROWS rows of x; each pair has its own accumulator, so
+ * the weights are read and widened once for these rows and the loads of x serve four outputs.
+ * Outputs beyond the last are computed again from the last row of W and dropped.
+ *
+ * Q8_0 weights have two forms. With f32 rows each weight is widened as other dtypes are (exact
+ * to rounding). With quantised rows (absmax / 127 a block, as llama.cpp does for its Q8_0
+ * products) the 32 products of a block are summed in int32 and scaled once: the error is that of
+ * the rounding of x, about 0.4 % of a block's largest element.
+ */
+#include <math.h>
+
+#include "engine/cpu/kernels-matmul.h"
+#include "engine/cpu/kernels-simd.h"
+
+#define OUTPUTS 4
+#if defined(__AVX512F__)
+#define DOT_ROWS 4
+#else
+#define DOT_ROWS 2
+#endif
+
+/* The rows of W of four outputs. */
+struct quad {
+	const unsigned char *w[OUTPUTS];
+	int64_t output;
+	int n; /* outputs wanted, 1 .. 4 */
+};
+
+INLINE struct quad
+quad_at(const struct dot_products *job, int64_t done)
+{
+	int64_t left = job->n_outputs - done;
+	struct quad quad = { .output = job->output_begin + done, .n = left < 4 ? (int)left : 4 };
+
+	for (int o = 0; o < OUTPUTS; o++) {
+		int64_t row = quad.output + (o < quad.n ? o : quad.n - 1);
+		quad.w[o] = (const unsigned char *)job->w + (size_t)row * job->row_bytes;
+	}
+	return quad;
+}
+
+INLINE void
+store_outputs(const struct dot_products *job, const struct quad *quad, int64_t row, const vf sum[4])
+{
+	float *y = job->y + row * job->y_row + quad->output, total[OUTPUTS];
+
+	vf_sum4(sum, total);
+	for (int o = 0; o < quad->n; o++)
+		y[o] = total[o] + (job->bias != NULL ? job->bias[quad->output + o] : 0);
+}
+
+INLINE void
+dots_tile(enum dtype dtype, const int rows, const struct dot_products *job, const struct quad *quad,
+    int64_t row)
+{
+	const float *x = job->x + row * job->x_row;
+	int64_t k = job->k, x_row = job->x_row, i = 0;
+	vf sum[DOT_ROWS][OUTPUTS];
+
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		UNROLL
+		for (int o = 0; o < OUTPUTS; o++)
+			sum[r][o] = vf_zero();
+	for (; i + VL <= k; i += VL) {
+		vf xv[DOT_ROWS];
+		UNROLL
+		for (int r = 0; r < rows; r++)
+			xv[r] = vf_load(x + r * x_row + i);
+		UNROLL
+		for (int o = 0; o < OUTPUTS; o++) {
+			vf w = vf_load_stored(dtype, quad->w[o], i);
+			UNROLL
+			for (int r = 0; r < rows; r++)
+				sum[r][o] = vf_fma(w, xv[r], sum[r][o]);
+		}
+	}
+	if (i < k) {
+		int n = (int)(k - i);
+		UNROLL
+		for (int o = 0; o < OUTPUTS; o++) {
+			vf w = vf_load_stored_end(dtype, quad->w[o], i, n);
+			UNROLL
+			for (int r = 0; r < rows; r++)
+				sum[r][o] =
+				    vf_fma(w, vf_load_first(x + r * x_row + i, n), sum[r][o]);
+		}
+	}
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		store_outputs(job, quad, row + r, sum[r]);
+}
+
+/* The rows of an int8 row: what one step of the integer loop takes. */
+#if defined(__AVX512F__)
+
+/* Two blocks; quants are x + 128, because vpdpbusd wants one side unsigned. */
+#define STEP_BLOCKS 2
+struct quantised_step {
+	uint8_t quants[64];
+	float scale[VL]; /* eight times each block's */
+};
+
+#else
+
+#define STEP_BLOCKS 1
+struct quantised_step {
+	int8_t quants[Q8_0_BLOCK];
+	float scale;
+};
+
+#endif
+
+static int64_t
+n_steps(int64_t k)
+{
+	return (k / Q8_0_BLOCK + STEP_BLOCKS - 1) / STEP_BLOCKS;
+}
+
+size_t
+KERNEL(quantised_row_bytes)(int64_t k)
+{
+	return (size_t)n_steps(k) * sizeof(struct quantised_step);
+}
+
+/* Rounds 32 elements to int8; returns the scale. Not-a-number makes the scale one, so that it
+ * spoils the outputs as it would without quantising. */
+static float
+quantise_block(const float *x, int8_t quants[Q8_0_BLOCK])
+{
+	float largest = 0, scale, inverse;
+	bool finite = true;
+
+	for (int i = 0; i < Q8_0_BLOCK; i++) {
+		float magnitude = fabsf(x[i]);
+		largest = magnitude > largest ? magnitude : largest;
+		finite &= magnitude <= 3.4028234e38f;
+	}
+	if (!finite) {
+		memset(quants, 1, Q8_0_BLOCK);
+		return NAN;
+	}
+	scale = largest / 127;
+	/* Below the smallest normal scale the inverse would overflow: such a block is zero. */
+	inverse = scale < 1.1754944e-38f ? 0 : 1 / scale;
+	for (int i = 0; i < Q8_0_BLOCK; i++)
+		quants[i] = (int8_t)lrintf(x[i] * inverse);
+	return scale;
+}
+
+static void
+quantise_step(const float *x, int64_t n_blocks, struct quantised_step *step)
+{
+#if defined(__AVX512F__)
+	memset(step, 0, sizeof *step);
+	for (int64_t b = 0; b < STEP_BLOCKS && b < n_blocks; b++) {
+		int8_t quants[Q8_0_BLOCK];
+		float scale = quantise_block(x + b * Q8_0_BLOCK, quants);
+		for (int i = 0; i < Q8_0_BLOCK; i++)
+			step->quants[b * Q8_0_BLOCK + i] = (uint8_t)(quants[i] + 128);
+		for (int i = 0; i < VL / 2; i++)
+			step->scale[b * VL / 2 + i] = scale;
+	}
+#else
+	(void)n_blocks;
+	step->scale = quantise_block(x, step->quants);
+#endif
+}
+
+void
+KERNEL(quantise_rows)(const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out)
+{
+	struct quantised_step *step = out;
+
+	for (int64_t row = 0; row < n_rows; row++)
+		for (int64_t i = 0; i < k; i += STEP_BLOCKS * Q8_0_BLOCK, step++)
+			quantise_step(x + row * x_row + i, (k - i) / Q8_0_BLOCK, step);
+}
+
+/* One step's weights, ready for any number of rows of x, and their product with one of them. */
+#if defined(__AVX512F__)
+
+struct weight_step {
+	__m512i quants, start; /* start: -128 * the sums that x + 128 brings in */
+	vf scale;
+};
+
+INLINE struct weight_step
+load_weights(const unsigned char *block, bool both)
+{
+	const unsigned char *second = block + sizeof(struct block_q8_0);
+	__m256i low = _mm256_loadu_si256((const void *)(block + 2));
+	__m256i high = _mm256_setzero_si256();
+	__m256 scale_high = _mm256_setzero_ps();
+	struct weight_step step;
+
+	if (both) {
+		high = _mm256_loadu_si256((const void *)(second + 2));
+		scale_high = _mm256_set1_ps(scale_q8_0(second));
+	}
+	step.quants = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+	step.scale = _mm512_insertf32x8(
+	    _mm512_castps256_ps512(_mm256_set1_ps(scale_q8_0(block))), scale_high, 1);
+	step.start = _mm512_sub_epi32(_mm512_setzero_si512(),
+	    _mm512_dpbusd_epi32(
+		_mm512_setzero_si512(), _mm512_set1_epi8((char)0x80), step.quants));
+	return step;
+}
+
+INLINE vf
+multiply_step(const struct weight_step *w, const struct quantised_step *x, vf sum)
+{
+	__m512i products =
+	    _mm512_dpbusd_epi32(w->start, _mm512_loadu_si512(x->quants), w->quants);
+
+	return vf_fma(
+	    _mm512_cvtepi32_ps(products), vf_mul(w->scale, vf_load(x->scale)), sum);
+}
+
+#elif defined(__AVX2__)
+
+struct weight_step {
+	__m256i quants, magnitudes;
+	float scale;
+};
+
+INLINE struct weight_step
+load_weights(const unsigned char *block, bool both)
+{
+	__m256i quants = _mm256_loadu_si256((const void *)(block + 2));
+
+	(void)both;
+	return (struct weight_step){ quants, _mm256_abs_epi8(quants), scale_q8_0(block) };
+}
+
+/* vpmaddubsw wants one side unsigned: |w| * (sign of w * x). Two products are at most
+ * 2 * 128 * 127 and fit int16. */
+INLINE vf
+multiply_step(const struct weight_step *w, const struct quantised_step *x, vf sum)
+{
+	__m256i signed_x =
+	    _mm256_sign_epi8(_mm256_loadu_si256((const void *)x->quants), w->quants);
+	__m256i products = _mm256_madd_epi16(
+	    _mm256_maddubs_epi16(w->magnitudes, signed_x), _mm256_set1_epi16(1));
+
+	return vf_fma(_mm256_cvtepi32_ps(products), vf_set1(w->scale * x->scale), sum);
+}
+
+#else
+
+struct weight_step {
+	const int8_t *quants;
+	float scale;
+};
+
+INLINE struct weight_step
+load_weights(const unsigned char *block, bool both)
+{
+	(void)both;
+	return (struct weight_step){ (const int8_t *)block + 2, scale_q8_0(block) };
+}
+
+INLINE vf
+multiply_step(const struct weight_step *w, const struct quantised_step *x, vf sum)
+{
+	int32_t products[VL] = { 0 };
+
+	for (int i = 0; i < Q8_0_BLOCK; i += VL)
+		UNROLL
+		for (int lane = 0; lane < VL; lane++)
+			products[lane] += w->quants[i + lane] * x->quants[i + lane];
+	return vf_fma((vf){ (float)products[0], (float)products[1], (float)products[2],
+			  (float)products[3] },
+	    vf_set1(w->scale * x->scale), sum);
+}
+
+#endif
+
+INLINE void
+integer_step(const int rows, const struct quad *quad, int64_t block, bool both,
+    const struct quantised_step *x, int64_t x_row, vf sum[][OUTPUTS])
+{
+	UNROLL
+	for (int o = 0; o < OUTPUTS; o++) {
+		struct weight_step w = load_weights(
+		    quad->w[o] + (size_t)block * sizeof(struct block_q8_0), both);
+		UNROLL
+		for (int r = 0; r < rows; r++)
+			sum[r][o] = multiply_step(&w, x + r * x_row, sum[r][o]);
+	}
+}
+
+INLINE void
+integer_tile(const int rows, const struct dot_products *job, const struct quad *quad, int64_t row)
+{
+	int64_t x_row = n_steps(job->k), n_blocks = job->k / Q8_0_BLOCK, block = 0;
+	const struct quantised_step *x =
+	    (const struct quantised_step *)job->x_quantised + row * x_row;
+	vf sum[DOT_ROWS][OUTPUTS];
+
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		UNROLL
+		for (int o = 0; o < OUTPUTS; o++)
+			sum[r][o] = vf_zero();
+	for (; block + STEP_BLOCKS <= n_blocks; block += STEP_BLOCKS, x++)
+		integer_step(rows, quad, block, true, x, x_row, sum);
+	if (block < n_blocks)
+		integer_step(rows, quad, block, false, x, x_row, sum);
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		store_outputs(job, quad, row + r, sum[r]);
+}
+
+/* TILE(rows, job, quad, row) over all rows, four outputs after four outputs. */
+#if DOT_ROWS == 4
+#define FOR_ALL_ROWS(TILE) \
+	for (int64_t row = 0; row < job->n_rows; row += DOT_ROWS) { \
+		switch (job->n_rows - row) { \
+		case 1: \
+			TILE(1); \
+			break; \
+		case 2: \
+			TILE(2); \
+			break; \
+		case 3: \
+			TILE(3); \
+			break; \
+		default: \
+			TILE(4); \
+		} \
+	}
+#else
+#define FOR_ALL_ROWS(TILE) \
+	for (int64_t row = 0; row < job->n_rows; row += DOT_ROWS) { \
+		if (job->n_rows - row == 1) \
+			TILE(1); \
+		else \
+			TILE(2); \
+	}
+#endif
+
+#define DEFINE_DOTS(name, dtype) \
+	static void name(const struct dot_products *job) \
+	{ \
+		for (int64_t done = 0; done < job->n_outputs; done += OUTPUTS) { \
+			struct quad quad = quad_at(job, done); \
+			FOR_ALL_ROWS(DOTS_TILE_##dtype) \
+		} \
+	}
+#define DOTS_TILE_F32(rows) dots_tile(DTYPE_F32, rows, job, &quad, row)
+#define DOTS_TILE_F16(rows) dots_tile(DTYPE_F16, rows, job, &quad, row)
+#define DOTS_TILE_BF16(rows) dots_tile(DTYPE_BF16, rows, job, &quad, row)
+#define DOTS_TILE_Q8_0(rows) dots_tile(DTYPE_Q8_0, rows, job, &quad, row)
+#define DOTS_TILE_INTEGER(rows) integer_tile(rows, job, &quad, row)
+DEFINE_DOTS(dots_f32, F32)
+DEFINE_DOTS(dots_f16, F16)
+DEFINE_DOTS(dots_bf16, BF16)
+DEFINE_DOTS(dots_q8_0, Q8_0)
+DEFINE_DOTS(dots_integer, INTEGER)
+
+void
+KERNEL(dots)(const struct dot_products *job)
+{
+	switch (job->dtype) {
+	case DTYPE_F16:
+		dots_f16(job);
+		break;
+	case DTYPE_BF16:
+		dots_bf16(job);
+		break;
+	case DTYPE_Q8_0:
+		if (job->x_quantised != NULL)
+			dots_integer(job);
+		else
+			dots_q8_0(job);
+		break;
+	default:
+		dots_f32(job);
+	}
+}

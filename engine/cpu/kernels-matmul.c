@@ -1,0 +1,225 @@
+/*
+ * cpu/kernels-matmul.c - products with a packed panel: tiles of C that stay in registers.
+ *
+ * A tile of TILE_ROWS x PANEL_COLS has as many accumulators as the registers hold beside one row
+ * of the panel; each step of k loads that row and one element for each row of A.
+ * Tiles with fewer rows or half the columns are the same code with other constants.
+ */
+#include "engine/cpu/kernels-matmul.h"
+#include "engine/cpu/kernels-simd.h"
+
+#if defined(__AVX512F__)
+#define TILE_ROWS 12
+#define EACH_ROWS(X, v) \
+	{ X(1, v), X(2, v), X(3, v), X(4, v), X(5, v), X(6, v), X(7, v), X(8, v), X(9, v), \
+		X(10, v), X(11, v), X(12, v) }
+#elif defined(__AVX2__)
+#define TILE_ROWS 6
+#define EACH_ROWS(X, v) { X(1, v), X(2, v), X(3, v), X(4, v), X(5, v), X(6, v) }
+#else
+#define TILE_ROWS 4
+#define EACH_ROWS(X, v) { X(1, v), X(2, v), X(3, v), X(4, v) }
+#endif
+#define PANEL_VECTORS 2
+#define PANEL_COLS (PANEL_VECTORS * VL)
+
+_Static_assert(PANEL_COLS <= MAX_PANEL_COLS, "memory is reserved for narrower panels");
+
+INLINE void
+store_tile(const int rows, const int vectors, const struct panel_product *p, vf sum[][PANEL_VECTORS],
+    int64_t row)
+{
+	UNROLL
+	for (int v = 0; v < vectors; v++) {
+		int n = (int)(p->n - v * VL);
+		UNROLL
+		for (int i = 0; i < rows; i++) {
+			float *c = p->c + (row + i) * p->c_row + v * VL;
+			vf x = vf_mul(vf_set1(p->alpha), sum[i][v]);
+			if (n >= VL) {
+				if (p->bias != NULL)
+					x = vf_add(x, vf_load(p->bias + v * VL));
+				if (p->beta != 0)
+					x = vf_fma(vf_set1(p->beta), vf_load(c), x);
+				vf_store(c, x);
+			} else if (n > 0) {
+				if (p->bias != NULL)
+					x = vf_add(x, vf_load_first(p->bias + v * VL, n));
+				if (p->beta != 0)
+					x = vf_fma(vf_set1(p->beta), vf_load_first(c, n), x);
+				vf_store_first(c, x, n);
+			}
+		}
+	}
+}
+
+INLINE void
+tile(const int rows, const int vectors, const struct panel_product *p, int64_t row)
+{
+	vf sum[TILE_ROWS][PANEL_VECTORS];
+	const float *b = p->b;
+	int64_t a_row = p->a_row, a_k = p->a_k, b_k = p->b_k;
+	/* One pointer for three rows: more would not fit the integer registers. */
+	const float *a[(TILE_ROWS + 2) / 3];
+
+	UNROLL
+	for (int g = 0; 3 * g < rows; g++)
+		a[g] = p->a + (row + 3 * g) * a_row;
+	UNROLL
+	for (int i = 0; i < rows; i++)
+		UNROLL
+		for (int v = 0; v < vectors; v++)
+			sum[i][v] = vf_zero();
+	for (int64_t kk = 0; kk < p->k; kk++) {
+		vf bv[PANEL_VECTORS];
+		UNROLL
+		for (int v = 0; v < vectors; v++)
+			bv[v] = vf_load(b + v * VL);
+		UNROLL
+		for (int i = 0; i < rows; i++) {
+			vf av = vf_set1(a[i / 3][i % 3 * a_row]);
+			UNROLL
+			for (int v = 0; v < vectors; v++)
+				sum[i][v] = vf_fma(av, bv[v], sum[i][v]);
+		}
+		b += b_k;
+		UNROLL
+		for (int g = 0; 3 * g < rows; g++) {
+			a[g] += a_k;
+			/* Keeps the compiler from making it a pointer for each row. */
+			__asm__("" : "+r"(a[g]));
+		}
+	}
+	store_tile(rows, vectors, p, sum, row);
+}
+
+typedef void tile_function(const struct panel_product *p, int64_t row);
+
+#define TILE_NAME(r, v) tile_##r##_##v
+#define DEFINE_TILE(r, v) \
+	static void TILE_NAME(r, v)(const struct panel_product *p, int64_t row) \
+	{ \
+		tile(r, v, p, row); \
+	}
+#define DEFINE_TILES(r) DEFINE_TILE(r, 1) DEFINE_TILE(r, 2)
+DEFINE_TILES(1) DEFINE_TILES(2) DEFINE_TILES(3) DEFINE_TILES(4)
+#if TILE_ROWS > 4
+DEFINE_TILES(5) DEFINE_TILES(6)
+#endif
+#if TILE_ROWS > 6
+DEFINE_TILES(7) DEFINE_TILES(8) DEFINE_TILES(9) DEFINE_TILES(10) DEFINE_TILES(11) DEFINE_TILES(12)
+#endif
+
+static tile_function *const tiles[PANEL_VECTORS][TILE_ROWS] = {
+	EACH_ROWS(TILE_NAME, 1),
+	EACH_ROWS(TILE_NAME, 2),
+};
+
+void
+KERNEL(multiply_panel)(const struct panel_product *p)
+{
+	tile_function *const *for_width = tiles[p->n > VL];
+	/* Tiles of about equal height: a last one of a row or two could not hide the latency. */
+	int64_t n_tiles = (p->m + TILE_ROWS - 1) / TILE_ROWS, row = 0;
+
+	for (int64_t t = 0; t < n_tiles; t++) {
+		int64_t rows = (p->m - row + n_tiles - t - 1) / (n_tiles - t);
+		for_width[rows - 1](p, row);
+		row += rows;
+	}
+}
+
+INLINE const unsigned char *
+stored_row(const struct stored_block *block, int64_t i)
+{
+	return (const unsigned char *)block->rows +
+	    (size_t)(block->row_begin + i) * block->row_bytes;
+}
+
+INLINE void
+pack(enum dtype dtype, const struct stored_block *block, float *panel)
+{
+	int64_t whole = block->n_cols / VL * VL;
+
+	for (int64_t i = 0; i < block->n_rows; i++, panel += PANEL_COLS) {
+		const unsigned char *row = stored_row(block, i);
+		int64_t j = 0;
+		for (; j < whole; j += VL)
+			vf_store(panel + j, vf_load_stored(dtype, row, block->col_begin + j));
+		for (; j < PANEL_COLS; j += VL) {
+			int n = j < block->n_cols ? (int)(block->n_cols - j) : 0;
+			vf_store(panel + j,
+			    n > 0 ? vf_load_stored_end(dtype, row, block->col_begin + j, n)
+				  : vf_zero());
+		}
+	}
+}
+
+/* VL rows from J on by VL columns, turned, to panel[0 .. n_cols-1][j .. j+VL-1]. */
+INLINE void
+pack_square(enum dtype dtype, const struct stored_block *block, int64_t j, int64_t kk, float *panel)
+{
+	int64_t n = block->n_cols - kk;
+	vf r[VL];
+
+	UNROLL
+	for (int i = 0; i < VL; i++) {
+		if (j + i >= block->n_rows)
+			r[i] = vf_zero();
+		else if (n >= VL)
+			r[i] = vf_load_stored(dtype, stored_row(block, j + i), block->col_begin + kk);
+		else
+			r[i] = vf_load_stored_end(
+			    dtype, stored_row(block, j + i), block->col_begin + kk, (int)n);
+	}
+	vf_transpose(r);
+	for (int i = 0; i < VL && i < n; i++)
+		vf_store(panel + (kk + i) * PANEL_COLS + j, r[i]);
+}
+
+INLINE void
+pack_transposed(enum dtype dtype, const struct stored_block *block, float *panel)
+{
+	for (int64_t j = 0; j < PANEL_COLS; j += VL)
+		for (int64_t kk = 0; kk < block->n_cols; kk += VL)
+			pack_square(dtype, block, j, kk, panel);
+}
+
+/* Makes FUNCTION(dtype, block, panel) four loops, each for one dtype. */
+#define FOR_EACH_DTYPE(function) \
+	switch (block->dtype) { \
+	case DTYPE_F16: \
+		function(DTYPE_F16, block, panel); \
+		break; \
+	case DTYPE_BF16: \
+		function(DTYPE_BF16, block, panel); \
+		break; \
+	case DTYPE_Q8_0: \
+		function(DTYPE_Q8_0, block, panel); \
+		break; \
+	default: \
+		function(DTYPE_F32, block, panel); \
+	}
+
+void
+KERNEL(pack)(const struct stored_block *block, float *panel)
+{
+	FOR_EACH_DTYPE(pack)
+}
+
+void
+KERNEL(pack_transposed)(const struct stored_block *block, float *panel)
+{
+	FOR_EACH_DTYPE(pack_transposed)
+}
+
+const struct matmul_kernels KERNEL(matmul_kernels) = {
+	.tile_rows = TILE_ROWS,
+	.panel_cols = PANEL_COLS,
+	.multiply_panel = KERNEL(multiply_panel),
+	.pack = KERNEL(pack),
+	.pack_transposed = KERNEL(pack_transposed),
+	.dots = KERNEL(dots),
+	.quantised_row_bytes = KERNEL(quantised_row_bytes),
+	.quantise_rows = KERNEL(quantise_rows),
+};
