@@ -484,7 +484,8 @@ typedef bool (*store_problem_fn)(void *context, const struct store_problem *prob
 typedef bool (*store_progress_fn)(void *context, uint64_t done, uint64_t total);
 
 struct store_verify {
-	bool quick; /* check that files are there with their size, but do not read them */
+	bool repair; /* first build the word index and the counters anew */
+	bool quick;  /* check that files are there with their size, but do not read them */
 	store_problem_fn problem;   /* may be NULL */
 	store_progress_fn progress; /* may be NULL */
 	void *context;
