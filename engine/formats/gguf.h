@@ -36,6 +36,7 @@ struct gguf_key {
 	uint64_t n;			/* items of an array; 1 otherwise */
 	const uint8_t *bytes;		/* the value as stored */
 	const uint64_t *string_offsets; /* of an array of strings: n offsets from BYTES */
+	const char *text; /* of a string: terminated; NULL when not valid UTF-8 or with a NUL */
 };
 
 struct gguf_entry {
