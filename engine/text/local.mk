@@ -1,1 +1,21 @@
-# engine/text
+# engine/text: tokenizers, chat templates, Unicode.
+engine_libt2l_la_SOURCES += \
+	engine/text/added-tokens.c engine/text/added-tokens.h \
+	engine/text/bpe.c engine/text/bpe.h \
+	engine/text/byte-level.c engine/text/byte-level.h \
+	engine/text/chat-template.h \
+	engine/text/decoder.c engine/text/decoder.h \
+	engine/text/ids.c engine/text/ids.h \
+	engine/text/normalizer.c engine/text/normalizer.h \
+	engine/text/pattern.c engine/text/pattern.h \
+	engine/text/pipeline.c engine/text/pipeline.h \
+	engine/text/pretokenizer.c engine/text/pretokenizer.h \
+	engine/text/tokenizer-directory.c \
+	engine/text/tokenizer-json-ends.c \
+	engine/text/tokenizer-json-stages.c \
+	engine/text/tokenizer-json.c engine/text/tokenizer-json.h \
+	engine/text/tokenizer-vocab-txt.c \
+	engine/text/tokenizer.c engine/text/tokenizer.h \
+	engine/text/unicode.c engine/text/unicode.h \
+	engine/text/vocabulary.c engine/text/vocabulary.h \
+	engine/text/wordpiece.c engine/text/wordpiece.h

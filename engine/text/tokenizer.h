@@ -95,7 +95,7 @@ enum detokenizer_flags {
 };
 
 /* *TEXT is valid UTF-8, ends in NUL (not counted in *N_BYTES) and is the caller's. Ids outside the
- * vocabulary give T2L_EINVAL. */
+ * vocabulary (a model may have more rows than its tokenizer has tokens) stand for no text. */
 enum t2l_status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t n,
     unsigned flags, char **text, size_t *n_bytes, struct t2l_error *err);
 

@@ -1,5 +1,5 @@
 /*
- * engine/text/unicode.h - UTF-8, character classes and normal forms.
+ * engine/text/unicode.h - character classes, normal forms, repair of bad UTF-8.
  *
  * Strings have a length and may hold NUL. Normal forms and classes are those of utf8proc's
  * Unicode version.
@@ -9,17 +9,7 @@
 
 #include "engine/t2l.h"
 
-#define UNICODE_REPLACEMENT 0xFFFD
-#define UTF8_MAX_BYTES 4
-
-/* Decodes the character at TEXT (N_BYTES > 0 left) and returns its length in bytes. A bad part
- * gives U+FFFD and the length of the maximal bad part (Unicode 15, section 3.9, as in WHATWG). */
-size_t utf8_decode(const char *text, size_t n_bytes, uint32_t *code_point);
-
-/* Writes 1 to 4 bytes and returns how many. */
-size_t utf8_encode(uint32_t code_point, char out[UTF8_MAX_BYTES]);
-
-bool utf8_valid(const char *text, size_t n_bytes);
+bool unicode_is_ascii(const char *text, size_t n_bytes);
 
 /* How many bytes at the end may be the beginning of a character that is not complete yet. */
 size_t utf8_incomplete_tail(const char *text, size_t n_bytes);
@@ -34,9 +24,10 @@ char *unicode_normalize(const char *text, size_t n_bytes, enum unicode_form form
 
 /* Classes as Rust's char and the `tokenizers` library have them. */
 bool unicode_is_white_space(uint32_t code_point);     /* property White_Space */
-bool unicode_is_control(uint32_t code_point);	      /* Cc, Cf, Cn, Co (general category C) */
+bool unicode_is_control(uint32_t code_point);	      /* Cc, Cf, Co: unassigned ones are none */
 bool unicode_is_punctuation(uint32_t code_point);     /* general category P */
 bool unicode_is_mark_nonspacing(uint32_t code_point); /* Mn */
+bool unicode_is_mark(uint32_t code_point);	      /* general category M */
 bool unicode_is_number(uint32_t code_point);	      /* general category N */
 bool unicode_is_word(uint32_t code_point);	      /* \w of a Unicode regex */
 
