@@ -18,8 +18,8 @@ struct encoder_config {
 	float norm_epsilon;
 	enum activation activation;
 	enum pooling pooling;
-	int projection_size; /* 0: none; else a last linear [projection, hidden] after pooling
-				(2_Dense) */
+	int projection_size; /* 0: none; else a last linear [projection, hidden] (2_Dense) */
+	bool projection_bias;
 };
 
 struct encoder_layer {

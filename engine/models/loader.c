@@ -10,9 +10,8 @@
 #include "engine/text/chat-template.h"
 #include "engine/text/tokenizer.h"
 
-/* The last part of PATH that names something: "share/models/demo/" -> "demo". */
-static void
-name_of(const char *path, char *name, size_t size)
+void
+model_name_of_path(const char *path, char *name, size_t size)
 {
 	size_t end = strlen(path), begin;
 
@@ -68,7 +67,7 @@ base_model_open(const char *path, struct base_model **out, struct t2l_error *err
 
 	if (model == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
-	name_of(path, model->facts.name, sizeof model->facts.name);
+	model_name_of_path(path, model->facts.name, sizeof model->facts.name);
 	model->source = model_source_new();
 	if (model->source == NULL)
 		status = t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);

@@ -21,4 +21,7 @@ enum t2l_status config_read_hf(
 enum t2l_status tokenizer_read_gguf(
     const struct gguf *gguf, struct tokenizer **tokenizer, struct t2l_error *err);
 
+/* The last part of PATH that names something: "share/models/demo/" -> "demo". */
+void model_name_of_path(const char *path, char *name, size_t size);
+
 #endif
