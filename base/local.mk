@@ -13,4 +13,5 @@ base_libbase_la_SOURCES = \
 	base/toml.c base/toml.h base/toml-scan.h base/toml-string.c base/toml-word.c \
 	base/utf8.c base/utf8.h \
 	base/visible.c base/visible.h \
+	base/width.c base/width.h \
 	base/yaml.c base/yaml.h

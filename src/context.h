@@ -33,6 +33,8 @@ struct context {
 	struct workplace *workplace;
 	atomic_bool *cancelled; /* set by SIGINT or Esc; long work looks at it */
 	const char *command;	/* name of the running one, for messages */
+	bool bar_shown;		/* a progress bar stands on the log's line */
+	double bar_drawn_s;
 };
 
 /* Human results; nothing when --json. */
