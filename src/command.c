@@ -1,0 +1,179 @@
+/* command.c - finds commands in the table, runs them, completes and splits their lines. */
+
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/command.h"
+#include "src/help.h"
+#include "src/options.h"
+
+const struct option_spec common_options[] = {
+	{ "json", 0, OPTION_FLAG, 0, "results as JSON, one object a line" },
+	{ "quiet", 'q', OPTION_FLAG, 0, "no progress, no notes" },
+	{ "verbose", 'v', OPTION_FLAG, 0, "say more on stderr" },
+	{ "help", 'h', OPTION_FLAG, 0, "this text" },
+	{ 0 },
+};
+
+const struct command *
+command_find(int argc, const char *const *argv, int *n_words)
+{
+	const struct command *const *table = commands;
+	const struct command *found = NULL;
+
+	*n_words = 0;
+	while (*n_words < argc && table != NULL) {
+		const struct command *next = NULL;
+
+		for (size_t i = 0; table[i] != NULL && next == NULL; i++)
+			if (strcmp(table[i]->name, argv[*n_words]) == 0)
+				next = table[i];
+		if (next == NULL)
+			break;
+		found = next;
+		table = next->subcommands;
+		(*n_words)++;
+	}
+	return found;
+}
+
+/* "catalog show" into NAME: what messages call a command. */
+static void
+full_name(int n_words, const char *const *argv, char *name, size_t size)
+{
+	name[0] = '\0';
+	for (int i = 0; i < n_words; i++) {
+		size_t used = strlen(name);
+
+		snprintf(name + used, size - used, "%s%s", i ? " " : "", argv[i]);
+	}
+}
+
+static int
+run_parsed(struct context *ctx, const struct command *command, const struct options *options)
+{
+	bool json = ctx->json, quiet = ctx->quiet, verbose = ctx->verbose;
+	int status;
+
+	if (option_flag(options, "help")) {
+		help_command(ctx, command, ctx->command);
+		return 0;
+	}
+	ctx->json = json || option_flag(options, "json");
+	ctx->quiet = quiet || option_flag(options, "quiet");
+	ctx->verbose = verbose || option_flag(options, "verbose");
+	status = command->run(ctx, options);
+	progress(ctx, NULL, -1, 0, NULL, -1);
+	ctx->json = json;
+	ctx->quiet = quiet;
+	ctx->verbose = verbose;
+	return status;
+}
+
+static bool
+wants_help(int argc, const char *const *argv)
+{
+	return argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
+}
+
+int
+command_run(struct context *ctx, int argc, const char *const *argv)
+{
+	const char *outer = ctx->command;
+	char name[128];
+	int n_words, status;
+	const struct command *command = command_find(argc, argv, &n_words);
+	struct options *options;
+
+	if (command == NULL) {
+		context_usage(ctx, "there is no command '%s'", argc > 0 ? argv[0] : "");
+		return 2;
+	}
+	full_name(n_words, argv, name, sizeof name);
+	ctx->command = name;
+	if (command->run == NULL) {
+		if (wants_help(argc - n_words, argv + n_words)) {
+			help_command(ctx, command, name);
+			status = 0;
+		} else if (n_words < argc) {
+			status = context_usage(ctx, "there is no '%s %s'", name, argv[n_words]);
+		} else {
+			status = context_usage(ctx, "what of it? One of its commands is wanted");
+		}
+	} else {
+		options = options_parse(ctx, command, argc - n_words, argv + n_words);
+		status = options == NULL ? 2 : run_parsed(ctx, command, options);
+		options_free(options);
+	}
+	ctx->command = outer;
+	return status;
+}
+
+/* ---- lines ---- */
+
+#define MAX_WORDS 1024
+
+/* Splits LINE in place as a shell does: blanks, '..', "..", backslash. -> number of words, -1: a quote is open. */
+static int
+split(char *line, const char **words, int max)
+{
+	char *to = line;
+	int n = 0;
+
+	for (char *at = line; *at != '\0';) {
+		char quote = '\0';
+
+		while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+			at++;
+		if (*at == '\0' || *at == '#' || n == max)
+			break;
+		words[n++] = to;
+		for (; *at != '\0'; at++) {
+			if (quote == '\0' && strchr(" \t\n\r", *at) != NULL)
+				break;
+			if (quote == '\0' && (*at == '\'' || *at == '"')) {
+				quote = *at;
+			} else if (quote != '\0' && *at == quote) {
+				quote = '\0';
+			} else {
+				if (*at == '\\' && quote != '\'' && at[1] != '\0')
+					at++;
+				*to++ = *at;
+			}
+		}
+		if (quote != '\0')
+			return -1;
+		if (*at != '\0')
+			at++;
+		*to++ = '\0';
+	}
+	return n;
+}
+
+int
+command_run_line(struct context *ctx, const char *line)
+{
+	char *copy = malloc(strlen(line) + 2);
+	const char **words = malloc(MAX_WORDS * sizeof *words);
+	int n, status = 0;
+
+	if (copy == NULL || words == NULL) {
+		status = context_fail(ctx, "out of memory");
+	} else {
+		strcpy(copy, line);
+		n = split(copy, words, MAX_WORDS);
+		/* "t2l merge ..." as on the shell is fine too. */
+		int skip = n > 0 && strcmp(words[0], "t2l") == 0;
+
+		if (n < 0)
+			status = context_usage(ctx, "a quote is open in: %s", line);
+		else if (n > skip)
+			status = command_run(ctx, n - skip, words + skip);
+	}
+	free(copy);
+	free(words);
+	return status;
+}
