@@ -3,7 +3,9 @@
 # Every kernels-*.c below is built three times; KERNELS_SUFFIX names the tables that it exports.
 CPU_KERNELS = \
 	engine/cpu/kernels-matmul.c engine/cpu/kernels-dots.c \
-	engine/cpu/kernels-matmul.h engine/cpu/kernels-simd.h
+	engine/cpu/kernels-matmul.h engine/cpu/kernels-simd.h \
+	engine/cpu/kernels-rows.c engine/cpu/kernels-norms.c engine/cpu/kernels-softmax.c \
+	engine/cpu/kernels-rows.h engine/cpu/kernels-math.h
 
 # The explicit -f options keep loops vectorised although the user's -O2 comes after our -O3.
 KERNELS_CPPFLAGS = $(AM_CPPFLAGS) -DT2L_BUILDING
@@ -32,7 +34,11 @@ engine_libt2l_la_LIBADD += engine/cpu/libkernels-avx512.la
 endif
 
 engine_libt2l_la_SOURCES += \
-	engine/cpu/cpu.h engine/cpu/cpu-state.h \
+	engine/cpu/cpu.c engine/cpu/cpu.h engine/cpu/cpu-state.h \
 	engine/cpu/threads.c engine/cpu/threads.h \
 	engine/cpu/matmul.h engine/cpu/matmul-table.c \
 	engine/cpu/linear.c engine/cpu/gemm.c engine/cpu/lora.c
+engine_libt2l_la_SOURCES += \
+	engine/cpu/rows.h engine/cpu/rows-table.c engine/cpu/attention.h engine/cpu/attention.c \
+	engine/cpu/attention-backward.c engine/cpu/elementwise.c engine/cpu/gather.c \
+	engine/cpu/loss.c engine/cpu/norm.c engine/cpu/optimiser.c engine/cpu/rope.c

@@ -51,7 +51,8 @@ struct lora_span {
 };
 
 struct adamw {
-	float learning_rate, beta1, beta2, epsilon, weight_decay;
+	/* In double: 1 - beta2 of an f32 0.999 would be off by 1e-5. */
+	double learning_rate, beta1, beta2, epsilon, weight_decay;
 	float gradient_scale; /* from clipping */
 	int64_t step;         /* from 1, for bias correction */
 };
