@@ -162,7 +162,8 @@ struct t2l_adapter_facts {
 	double scale; /* of the first module */
 	int64_t n_parameters;
 	size_t n_tensors;
-	char hash[65]; /* SHA-256 of the canonical native file: the same adapter, the same hash */
+	char hash[65]; /* SHA-256 of numbers, modules and scales: the same effect, the same hash,
+			  whatever the labels and the file format */
 };
 /* A PEFT directory or a native file. */
 T2L_API enum t2l_status t2l_adapter_open(
@@ -196,8 +197,9 @@ struct t2l_peft_options {
  */
 T2L_API enum t2l_status t2l_adapter_export_peft(const struct t2l_adapter *adapter,
     const char *directory, const struct t2l_peft_options *options, struct t2l_error *err);
-/* sum of weights[i] * adapter i, exactly: by PEFT's "linear" when ranks and scales agree on factors
- * (A and B each scaled by sqrt|w|), as PEFT does; "cat" keeps the exact sum with summed ranks. */
+/* sum of weights[i] * adapter i by STRATEGY: "linear" as PEFT does it (one rank; A and B are each
+ * summed with factors sqrt|weight * scale|, so effects mix), "cat" the exact sum with summed ranks.
+ * The result's lineage names its parents. T2L_EMISMATCH: ranks, sizes or bases that do not agree. */
 T2L_API enum t2l_status t2l_adapter_merge(const char *strategy,
     const struct t2l_adapter *const *adapters, const float *weights, size_t n,
     struct t2l_adapter **out, struct t2l_error *err);

@@ -16,6 +16,7 @@
 
 #define ADAPTER_MAX_RANK 4096
 #define ADAPTER_MAX_LAYERS 1024
+#define ADAPTER_MAX_FEATURES (1 << 24)
 
 struct adapter_module {
 	int layer;
@@ -33,7 +34,9 @@ struct t2l_adapter {
 	size_t n_modules;
 	int references;		     /* atomic */
 	struct t2l_adapter *numbers; /* a relabelled copy shares these modules, or NULL */
-	void *memory;		     /* the numbers */
+	float *memory;		     /* the numbers; NULL in a relabelled copy */
+	char *labels;		     /* the strings of facts */
+	char (*tensor_names)[96];    /* A and B of every module, in turn; with the numbers */
 };
 
 struct adapter_labels {
@@ -46,8 +49,12 @@ struct adapter_labels {
 enum t2l_status adapter_create(const struct adapter_module *modules, size_t n_modules,
     bool use_rslora, const struct adapter_labels *labels, struct t2l_adapter **adapter,
     struct t2l_error *err);
-/* Facts that follow from the numbers (hash, norms checked finite); to be called once they are
- * filled in. */
+/* Checks that all numbers are finite and fills in the hash; to be called once they are filled in.
+ *
+ * The hash is SHA-256 over the modules in order, each a line "LAYER MODULE RANK IN OUT SCALE"
+ * (SCALE: the float's bits, 8 hex digits) and the f32 bytes of A and BT, little-endian. It is the
+ * identity of what the adapter does: labels, file format and the way alpha is written do not change
+ * it. */
 enum t2l_status adapter_seal(struct t2l_adapter *adapter, struct t2l_error *err);
 
 const struct adapter_module *adapter_find(
@@ -57,6 +64,8 @@ const struct adapter_module *adapter_find(
 enum t2l_status adapter_check_config(
     const struct t2l_adapter *adapter, const struct decoder_config *config, struct t2l_error *err);
 
+/* "model.layers.L.self_attn.q_proj", the module's path in the base. */
+void adapter_module_path(int layer, enum module module, char *path, size_t size);
 /* PEFT name: base_model.model.model.layers.L.self_attn.q_proj.lora_A.weight */
 void adapter_tensor_name(int layer, enum module module, bool is_a, char *name, size_t size);
 

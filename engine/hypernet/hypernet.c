@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/error.h"
+#include "engine/formats/safetensors.h"
 #include "engine/hypernet/network.h"
 
 #define MAX_WIDTH (1 << 16)    /* embedding, latent and head input */
@@ -318,6 +319,7 @@ hypernet_free(struct hypernet_network *network)
 {
 	if (network == NULL)
 		return;
+	safetensors_close(network->file);
 	free(network->memory);
 	free(network->parameters);
 	free(network);

@@ -50,11 +50,13 @@ struct hypernet_parameter {
 	enum hypernet_start start;
 	int64_t fan_in;
 };
+struct safetensors;
 struct hypernet_network {
 	struct hypernet_config config;
 	struct hypernet_parameter *parameters;
 	size_t n_parameters;
-	float *memory; /* owned: every parameter that is not in a mapped file */
+	float *memory;		  /* owned: every parameter that is not in a mapped file */
+	struct safetensors *file; /* owned: where the others are, read-only; NULL when made */
 };
 
 /* T2L_EINVAL names the number that is out of its range. */
@@ -76,6 +78,12 @@ void hypernet_initialise(struct hypernet_network *network, uint64_t seed);
 bool hypernet_forward(struct ops *ops, const struct hypernet_network *network,
     struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
     struct tensor *bt[N_MODULES]);
+
+/* A description as the reference hands it to its encoder: white space at both ends stripped, "."
+ * added when the last character is alphabetic. free() the result. T2L_EINVAL: empty, or not UTF-8.
+ */
+enum t2l_status hypernet_prepare_description(
+    const char *task, char **prepared, struct t2l_error *err);
 
 /* Own checkpoint: one safetensors (f32 or f16) whose metadata holds the config and names base and
  * encoder. */

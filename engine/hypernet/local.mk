@@ -1,4 +1,5 @@
 # engine/hypernet: the Text-to-LoRA network.
 engine_libt2l_la_SOURCES += \
 	engine/hypernet/hypernet.h engine/hypernet/network.h \
-	engine/hypernet/hypernet.c engine/hypernet/initialise.c engine/hypernet/forward.c
+	engine/hypernet/hypernet.c engine/hypernet/initialise.c engine/hypernet/forward.c \
+	engine/hypernet/checkpoint.c

@@ -1,0 +1,385 @@
+/* generate.c - a hypernet ready for use: description -> embedding -> adapter. */
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "base/utf8.h"
+#include "engine/engine.h"
+#include "engine/error.h"
+#include "engine/hypernet/hypernet.h"
+#include "engine/models/model.h"
+
+/* Adapters made in one pass hold at most this many numbers (256 MB), so that a long list needs no
+ * more memory than a short one. */
+#define MAX_NUMBERS_A_PASS (INT64_C(1) << 26)
+#define MAX_TASKS_A_PASS 64
+
+struct t2l_hypernet {
+	struct t2l_engine *engine;
+	struct hypernet_network *network; /* owned */
+	struct ops *ops;		  /* owned; used under the engine's lock only */
+	struct t2l_hypernet_facts facts;
+};
+
+/* ---- opening ---- */
+
+static void
+fill_facts(struct t2l_hypernet *hypernet, const struct hypernet_origin *origin)
+{
+	const struct hypernet_network *network = hypernet->network;
+	const struct hypernet_config *config = &network->config;
+	struct t2l_hypernet_facts *facts = &hypernet->facts;
+	size_t used = 0;
+
+	strcpy(facts->name, origin->name);
+	strcpy(facts->variant, config->variant);
+	strcpy(facts->base_name, origin->base_name);
+	strcpy(facts->base_fingerprint, origin->base_fingerprint);
+	strcpy(facts->encoder_name, origin->encoder_name);
+	strcpy(facts->encoder_fingerprint, origin->encoder_fingerprint);
+	facts->embedding_size = config->embedding_size;
+	facts->latent_size = config->latent_size;
+	facts->head_in_size = config->head_in_size;
+	facts->n_layers = config->n_layers;
+	facts->rank = config->rank;
+	facts->lora_alpha = config->lora_alpha;
+	facts->use_rslora = config->use_rslora;
+	for (int i = 0; i < config->n_modules; i++)
+		used += (size_t)snprintf(facts->modules + used, sizeof facts->modules - used,
+		    "%s%s", i > 0 ? "," : "", module_name(config->modules[i]));
+	for (size_t i = 0; i < network->n_parameters; i++)
+		facts->n_parameters += tensor_count(&network->parameters[i].tensor);
+}
+
+enum t2l_status
+t2l_hypernet_open(
+    struct t2l_engine *engine, const char *path, struct t2l_hypernet **out, struct t2l_error *err)
+{
+	struct t2l_hypernet *hypernet = calloc(1, sizeof *hypernet);
+	struct hypernet_origin origin;
+	enum t2l_status status;
+
+	if (hypernet == NULL || (hypernet->ops = ops_create(engine_backend(engine))) == NULL) {
+		t2l_hypernet_close(hypernet);
+		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
+	}
+	hypernet->engine = engine;
+	status = hypernet_load(path, &hypernet->network, &origin, hypernet->facts.fingerprint, err);
+	if (status != T2L_OK) {
+		t2l_hypernet_close(hypernet);
+		return status;
+	}
+	fill_facts(hypernet, &origin);
+	*out = hypernet;
+	return T2L_OK;
+}
+
+void
+t2l_hypernet_close(struct t2l_hypernet *hypernet)
+{
+	if (hypernet == NULL)
+		return;
+	hypernet_free(hypernet->network);
+	ops_free(hypernet->ops);
+	free(hypernet);
+}
+
+const struct t2l_hypernet_facts *
+t2l_hypernet_facts(const struct t2l_hypernet *hypernet)
+{
+	return &hypernet->facts;
+}
+
+/* ---- what it belongs to ---- */
+
+static bool
+other_identity(const char *expected, const char *found)
+{
+	return expected[0] != '\0' && strcmp(expected, found) != 0;
+}
+
+static const char *
+known(const char *name)
+{
+	return name[0] != '\0' ? name : "(unnamed)";
+}
+
+static enum t2l_status
+check_base(
+    const struct t2l_hypernet *hypernet, const struct t2l_model *model, struct t2l_error *err)
+{
+	const struct hypernet_config *config = &hypernet->network->config;
+	const struct decoder_config *base = &model->base->decoder.config;
+	const struct t2l_hypernet_facts *facts = &hypernet->facts;
+	const struct t2l_model_facts *found = t2l_model_facts(model);
+
+	if (config->n_layers != base->n_layers)
+		return t2l_fail(err, T2L_EMISMATCH,
+		    "hypernet '%s' makes adapters of %d layers for base '%s'; '%s' has %d",
+		    known(facts->name), config->n_layers, known(facts->base_name), found->name,
+		    base->n_layers);
+	for (int i = 0; i < config->n_modules; i++) {
+		int64_t in = decoder_module_in(base, config->modules[i]);
+		int64_t out = decoder_module_out(base, config->modules[i]);
+
+		if (in != config->in[i] || out != config->out[i])
+			return t2l_fail(err, T2L_EMISMATCH,
+			    "hypernet '%s' was made for base '%s': its %s is %" PRId64 " x %" PRId64
+			    ", that of '%s' %" PRId64 " x %" PRId64,
+			    known(facts->name), known(facts->base_name),
+			    module_name(config->modules[i]), config->out[i], config->in[i],
+			    found->name, out, in);
+	}
+	if (other_identity(facts->base_fingerprint, found->fingerprint))
+		return t2l_fail(err, T2L_EMISMATCH,
+		    "hypernet '%s' was trained for the weights of '%s' (%.12s...), not for '%s' "
+		    "(%.12s...)",
+		    known(facts->name), known(facts->base_name), facts->base_fingerprint,
+		    found->name, found->fingerprint);
+	return T2L_OK;
+}
+
+static enum t2l_status
+check_encoder(
+    const struct t2l_hypernet *hypernet, const struct t2l_encoder *encoder, struct t2l_error *err)
+{
+	const struct t2l_hypernet_facts *facts = &hypernet->facts;
+	const struct t2l_encoder_facts *found = t2l_encoder_facts(encoder);
+
+	if (facts->embedding_size != found->dimension)
+		return t2l_fail(err, T2L_EMISMATCH,
+		    "hypernet '%s' wants embeddings of %d numbers from encoder '%s'; '%s' gives %d",
+		    known(facts->name), facts->embedding_size, known(facts->encoder_name),
+		    found->name, found->dimension);
+	if (other_identity(facts->encoder_fingerprint, found->fingerprint))
+		return t2l_fail(err, T2L_EMISMATCH,
+		    "hypernet '%s' was trained with encoder '%s' (%.12s...), not with '%s' "
+		    "(%.12s...)",
+		    known(facts->name), known(facts->encoder_name), facts->encoder_fingerprint,
+		    found->name, found->fingerprint);
+	return T2L_OK;
+}
+
+enum t2l_status
+t2l_hypernet_check(const struct t2l_hypernet *hypernet, const struct t2l_model *model,
+    const struct t2l_encoder *encoder, struct t2l_error *err)
+{
+	enum t2l_status status = model != NULL ? check_base(hypernet, model, err) : T2L_OK;
+
+	if (status == T2L_OK && encoder != NULL)
+		status = check_encoder(hypernet, encoder, err);
+	return status;
+}
+
+/* ---- description -> embedding ---- */
+
+/* White space of Python's str.strip(), which the reference calls. */
+static bool
+is_space(uint32_t codepoint)
+{
+	const utf8proc_property_t *property = utf8proc_get_property((utf8proc_int32_t)codepoint);
+
+	return property->bidi_class == UTF8PROC_BIDI_CLASS_WS ||
+	       property->bidi_class == UTF8PROC_BIDI_CLASS_B ||
+	       property->bidi_class == UTF8PROC_BIDI_CLASS_S ||
+	       property->category == UTF8PROC_CATEGORY_ZS;
+}
+
+static bool
+is_alphabetic(uint32_t codepoint)
+{
+	utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)codepoint);
+
+	return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+}
+
+enum t2l_status
+hypernet_prepare_description(const char *task, char **out, struct t2l_error *err)
+{
+	size_t n = strlen(task), begin = n, end = 0;
+	uint32_t codepoint, last = 0;
+	bool valid;
+	char *text;
+
+	for (size_t at = 0, step; at < n; at += step) {
+		step = utf8_decode(task + at, n - at, &codepoint, &valid);
+		if (!valid)
+			return t2l_fail(err, T2L_EINVAL,
+			    "the description is not valid UTF-8 (byte %zu)", at + 1);
+		if (is_space(codepoint))
+			continue;
+		if (begin == n)
+			begin = at;
+		end = at + step;
+		last = codepoint;
+	}
+	if (end == 0)
+		return t2l_fail(err, T2L_EINVAL,
+		    "the description is empty; say in a sentence what the adapter should do");
+	text = malloc(end - begin + 2);
+	if (text == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "description: out of memory");
+	memcpy(text, task + begin, end - begin);
+	strcpy(text + (end - begin), is_alphabetic(last) ? "." : "");
+	*out = text;
+	return T2L_OK;
+}
+
+enum t2l_status
+t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *encoder,
+    const char *task, float *out, struct t2l_error *err)
+{
+	const int dimension = hypernet->facts.embedding_size;
+	enum t2l_status status;
+	char *text;
+
+	if ((status = t2l_hypernet_check(hypernet, NULL, encoder, err)) != T2L_OK ||
+	    (status = hypernet_prepare_description(task, &text, err)) != T2L_OK)
+		return status;
+	status = t2l_encoder_embed(encoder, (const char *const[]){ text }, 1, out, err);
+	free(text);
+	for (int i = 0; i < dimension && status == T2L_OK; i++)
+		out[i] *= sqrtf((float)dimension);
+	return status;
+}
+
+/* ---- embedding -> adapter ---- */
+
+static int64_t
+numbers_of(const struct hypernet_config *config)
+{
+	int64_t n = 0;
+
+	for (int i = 0; i < config->n_modules; i++)
+		n += config->in[i] + config->out[i];
+	return n * config->rank * config->n_layers;
+}
+
+/* An empty adapter of the hypernet's shape. */
+static enum t2l_status
+make_adapter(const struct t2l_hypernet *hypernet, const char *task, struct t2l_adapter **out,
+    struct t2l_error *err)
+{
+	const struct hypernet_config *config = &hypernet->network->config;
+	const size_t n = (size_t)config->n_layers * (size_t)config->n_modules;
+	const struct adapter_labels labels = {
+		.task = task,
+		.base_name = hypernet->facts.base_name,
+		.base_fingerprint = hypernet->facts.base_fingerprint,
+		.hypernet = hypernet->facts.fingerprint,
+		.encoder = hypernet->facts.encoder_name,
+	};
+	struct adapter_module *modules = calloc(n, sizeof *modules);
+	enum t2l_status status;
+
+	if (modules == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
+	for (size_t i = 0; i < n; i++) {
+		int module = (int)(i % (size_t)config->n_modules);
+
+		modules[i].layer = (int)(i / (size_t)config->n_modules);
+		modules[i].module = config->modules[module];
+		modules[i].rank = config->rank;
+		modules[i].alpha = config->lora_alpha;
+		modules[i].a.shape[1] = config->in[module];
+		modules[i].bt.shape[1] = config->out[module];
+	}
+	status = adapter_create(modules, n, config->use_rslora, &labels, out, err);
+	free(modules);
+	return status;
+}
+
+/* The numbers of layer LAYER of task TASK out of x [tasks, layers, rank, cols]. */
+static void
+take_layer(const struct tensor *x, int64_t task, int64_t layer, struct tensor *into)
+{
+	int64_t n = x->shape[2] * x->shape[3];
+
+	memcpy(into->data, tensor_f32(x) + (task * x->shape[1] + layer) * n,
+	    (size_t)n * sizeof(float));
+}
+
+static void
+fill_adapter(const struct hypernet_config *config, struct tensor *const a[N_MODULES],
+    struct tensor *const bt[N_MODULES], int64_t task, struct t2l_adapter *adapter)
+{
+	for (size_t i = 0; i < adapter->n_modules; i++) {
+		struct adapter_module *module = &adapter->modules[i];
+		int type = 0;
+
+		while (config->modules[type] != module->module)
+			type++;
+		take_layer(a[type], task, module->layer, &module->a);
+		take_layer(bt[type], task, module->layer, &module->bt);
+	}
+}
+
+/* One pass for N tasks; the engine is locked. */
+static enum t2l_status
+generate_locked(struct t2l_hypernet *hypernet, const float *embeddings, const char *const *tasks,
+    size_t n, struct t2l_adapter **adapters, struct t2l_error *err)
+{
+	const struct hypernet_config *config = &hypernet->network->config;
+	const int64_t shape[] = { (int64_t)n, config->embedding_size };
+	struct tensor *a[N_MODULES], *bt[N_MODULES], *x;
+	enum t2l_status status = T2L_OK;
+
+	ops_reset(hypernet->ops);
+	x = ops_tensor(hypernet->ops, 2, shape, false);
+	if (x != NULL)
+		memcpy(x->data, embeddings, (size_t)tensor_count(x) * sizeof(float));
+	if (!hypernet_forward(hypernet->ops, hypernet->network, x, 0, a, bt))
+		return ops_status(hypernet->ops, err);
+	for (size_t i = 0; i < n && status == T2L_OK; i++) {
+		status = make_adapter(hypernet, tasks != NULL ? tasks[i] : NULL, &adapters[i], err);
+		if (status == T2L_OK)
+			fill_adapter(config, a, bt, (int64_t)i, adapters[i]);
+	}
+	return status;
+}
+
+enum t2l_status
+t2l_hypernet_generate_many(struct t2l_hypernet *hypernet, const float *task_embeddings,
+    const char *const *tasks, size_t n, struct t2l_adapter **out, struct t2l_error *err)
+{
+	const size_t size = (size_t)hypernet->facts.embedding_size;
+	int64_t per_pass = MAX_NUMBERS_A_PASS / numbers_of(&hypernet->network->config);
+	struct t2l_adapter **adapters = calloc(n > 0 ? n : 1, sizeof(struct t2l_adapter *));
+	enum t2l_status status = T2L_OK;
+
+	if (adapters == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
+	if (per_pass < 1)
+		per_pass = 1;
+	if (per_pass > MAX_TASKS_A_PASS)
+		per_pass = MAX_TASKS_A_PASS;
+	for (size_t i = 0, some; i < n && status == T2L_OK; i += some) {
+		some = n - i < (size_t)per_pass ? n - i : (size_t)per_pass;
+		engine_lock(hypernet->engine);
+		status = generate_locked(hypernet, task_embeddings + i * size,
+		    tasks != NULL ? tasks + i : NULL, some, adapters + i, err);
+		engine_unlock(hypernet->engine);
+		for (size_t j = i; j < i + some && status == T2L_OK; j++)
+			status = adapter_seal(adapters[j], err);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (status == T2L_OK)
+			out[i] = adapters[i];
+		else
+			t2l_adapter_close(adapters[i]);
+	}
+	free(adapters);
+	return status == T2L_OK ? T2L_OK : t2l_context(err, "generate");
+}
+
+enum t2l_status
+t2l_hypernet_generate(struct t2l_hypernet *hypernet, const float *task_embedding, const char *task,
+    struct t2l_adapter **adapter, struct t2l_error *err)
+{
+	return t2l_hypernet_generate_many(
+	    hypernet, task_embedding, (const char *const[]){ task }, 1, adapter, err);
+}
