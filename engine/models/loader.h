@@ -16,7 +16,7 @@ enum t2l_status load_gguf(const char *path, struct base_model *model, struct t2l
 enum t2l_status config_read_hf(
     const char *directory, struct decoder_config *config, struct t2l_error *err);
 
-/* The vocabulary in a GGUF file's metadata (tokenizer-gguf.c); *TOKENIZER stays NULL when it has
+/* The vocabulary in a GGUF file's metadata (vocabulary-gguf.c); *TOKENIZER stays NULL when it has
  * none. */
 enum t2l_status tokenizer_read_gguf(
     const struct gguf *gguf, struct tokenizer **tokenizer, struct t2l_error *err);

@@ -1,4 +1,4 @@
-/* tokenizer-gguf.c - the vocabulary in a GGUF file's metadata -> a tokenizer. */
+/* vocabulary-gguf.c - the vocabulary in a GGUF file's metadata -> a tokenizer. */
 #include <stdlib.h>
 #include <string.h>
 
