@@ -52,7 +52,7 @@ number_text(double value, char *out, size_t size)
 	locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
 	locale_t before = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
 
-	for (int digits = 1; digits <= 17; digits++) {
+	for (int digits = 15; digits <= 17; digits++) {
 		snprintf(out, size, "%.*g", digits, value);
 		if (isnan(value) || strtod(out, NULL) == value)
 			break;

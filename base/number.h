@@ -13,7 +13,8 @@
  * when it is none. Values beyond a double's range become infinite, tiny ones 0. */
 bool number_parse(const char *text, size_t n, double *out);
 
-/* The shortest decimal text that reads back as VALUE ("0.1", "1e-05", "-inf", "nan"), into
+/* Decimal text that reads back as VALUE, of as few digits as that needs ("0.1", "100", "1e-05",
+ * "-inf", "nan"), into
  * OUT[SIZE] (SIZE >= 32). Returns OUT. */
 char *number_text(double value, char *out, size_t size);
 

@@ -4,6 +4,7 @@ engine_libt2l_la_SOURCES += \
 	engine/formats/gguf.c engine/formats/gguf.h \
 	engine/formats/gguf-format.c engine/formats/gguf-format.h \
 	engine/formats/gguf-metadata.c \
+	engine/formats/gguf-writer.c engine/formats/gguf-writer.h \
 	engine/formats/json.c engine/formats/json.h \
 	engine/formats/safetensors.c engine/formats/safetensors.h \
 	engine/formats/safetensors-header.c engine/formats/safetensors-header.h \
