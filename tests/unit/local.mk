@@ -7,5 +7,6 @@ tests_unit_test_tokenizer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tokenizer_LDADD = $(UNIT_LDADD)
 tests_unit_test_tokenizer_LDFLAGS = $(UNIT_LDFLAGS)
 
+include tests/unit/base.mk
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
