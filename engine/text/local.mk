@@ -10,6 +10,7 @@ engine_libt2l_la_SOURCES += \
 	engine/text/pattern.c engine/text/pattern.h \
 	engine/text/pipeline.c engine/text/pipeline.h \
 	engine/text/pretokenizer.c engine/text/pretokenizer.h \
+	engine/text/tokenizer-create.c \
 	engine/text/tokenizer-directory.c \
 	engine/text/tokenizer-json-ends.c \
 	engine/text/tokenizer-json-stages.c \
