@@ -3,5 +3,6 @@ UNIT_TESTS =
 include tests/unit/store.mk
 include tests/unit/text.mk
 include tests/unit/base.mk
+include tests/unit/matmul.mk
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
