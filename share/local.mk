@@ -2,8 +2,7 @@
 
 # The demo's task suite. Its files are committed; "make demo-suite" writes them anew, byte for byte,
 # from share/tasks/demo-tables and share/tasks/phrasings.
-EXTRA_PROGRAMS += share/tasks/make-demo-suite
-CLEANFILES += share/tasks/make-demo-suite$(EXEEXT)
+check_PROGRAMS += share/tasks/make-demo-suite
 share_tasks_make_demo_suite_SOURCES = share/tasks/make-demo-suite.c \
 	share/tasks/suite-text.c share/tasks/suite-text.h \
 	share/tasks/suite-operations.c share/tasks/suite-operations.h \
@@ -23,6 +22,9 @@ EXTRA_DIST += $(suite_sources) share/tasks/NOTICE share/tasks/demo/README.md
 demosuitedir = $(pkgdatadir)/tasks/demo
 dist_demosuite_DATA = share/tasks/demo/tasks.jsonl share/tasks/demo/train.jsonl \
 	share/tasks/demo/test.jsonl share/tasks/demo/pretrain-extra.jsonl
+
+TESTS += share/tasks/demo-suite-is-current
+EXTRA_DIST += share/tasks/demo-suite-is-current
 
 .PHONY: demo-suite
 demo-suite: share/tasks/make-demo-suite$(EXEEXT)
