@@ -19,7 +19,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "engine/error.h"
-#include "engine/hypernet/task-text.h"
+#include "engine/hypernet/hypernet.h"
 #include "engine/models/encoder.h"
 #include "engine/text/tokenizer.h"
 #include "engine/training/embeddings.h"
@@ -57,7 +57,7 @@ static enum t2l_status
 add_sentence(struct encoder_run *run, const char *text, struct t2l_error *err)
 {
 	char *prepared;
-	enum t2l_status status = task_text_prepare(text, &prepared, err);
+	enum t2l_status status = hypernet_prepare_description(text, &prepared, err);
 
 	if (status != T2L_OK)
 		return status;

@@ -9,7 +9,6 @@
 #include "base/buffer.h"
 #include "engine/error.h"
 #include "engine/hypernet/hypernet.h"
-#include "engine/hypernet/task-text.h"
 #include "engine/models/encoder.h"
 #include "engine/training/embeddings.h"
 #include "engine/training/random.h"
@@ -68,8 +67,8 @@ collect_descriptions(struct supervised_run *run, const struct t2l_train_options 
 		const struct t2l_suite_tier *tier = t2l_suite_tier(task, "train");
 
 		for (size_t j = run->begin[i]; j < run->begin[i + 1]; j++) {
-			enum t2l_status status =
-			    task_text_prepare(tier->texts[j - run->begin[i]], &texts[j], err);
+			enum t2l_status status = hypernet_prepare_description(
+			    tier->texts[j - run->begin[i]], &texts[j], err);
 
 			if (status != T2L_OK)
 				return t2l_context(err, "task '%s'", task->id);
