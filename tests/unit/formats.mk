@@ -1,0 +1,17 @@
+# Tests of engine/formats/.
+UNIT_TESTS += tests/unit/test-gguf tests/unit/test-json tests/unit/test-safetensors
+
+tests_unit_test_gguf_SOURCES = tests/unit/test-gguf.c tests/golden-path.h
+tests_unit_test_gguf_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_gguf_LDADD = $(UNIT_LDADD)
+tests_unit_test_gguf_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_json_SOURCES = tests/unit/test-json.c tests/golden-path.h
+tests_unit_test_json_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_json_LDADD = $(UNIT_LDADD)
+tests_unit_test_json_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_safetensors_SOURCES = tests/unit/test-safetensors.c tests/golden-path.h
+tests_unit_test_safetensors_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
+tests_unit_test_safetensors_LDFLAGS = $(UNIT_LDFLAGS)
