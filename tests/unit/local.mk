@@ -4,5 +4,6 @@ include tests/unit/store.mk
 include tests/unit/text.mk
 include tests/unit/base.mk
 include tests/unit/matmul.mk
+include tests/unit/formats.mk
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
