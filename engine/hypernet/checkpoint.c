@@ -9,10 +9,10 @@
  * "head_in_size", "n_layers", "rank": whole numbers, "lora_alpha", "dropout": numbers, "modules":
  * [{"name": "q_proj", "in": 64, "out": 64}, ...] in the order of the type embedding's rows}
  *
- * Tensors have the reference's names. Matrices may be f32, f16 or bf16 and are used in that form;
- * vectors are written in f32 (and first, so that every tensor lies aligned). The file stays mapped
- * as long as the network lives. Numbers are not looked at when loading: an adapter made from a NaN
- * is refused when it is sealed.
+ * Tensors have the reference's names. Matrices of linear layers may be f32, f16 or bf16 and are
+ * used in that form; the rest is written in f32 (and first, so that every tensor lies aligned). The
+ * file stays mapped as long as the network lives. Numbers are not looked at when loading: an
+ * adapter made from a NaN is refused when it is sealed.
  */
 
 #include <inttypes.h>
@@ -159,10 +159,11 @@ read_config(
 
 /* ---- writing ---- */
 
+/* Matrices of linear layers may be stored in 16 bits and used so. */
 static bool
-is_matrix(const struct tensor *tensor)
+is_matrix(const struct hypernet_parameter *parameter)
 {
-	return tensor->n_dims > 1;
+	return parameter->tensor.n_dims > 1 && parameter->start != HYPERNET_START_NORMAL;
 }
 
 static enum t2l_status
@@ -204,7 +205,7 @@ write_tensors(struct safetensors_writer *writer, const struct hypernet_network *
 		for (size_t i = 0; i < network->n_parameters; i++) {
 			const struct tensor *tensor = &network->parameters[i].tensor;
 
-			if (is_matrix(tensor) == (matrices != 0))
+			if (is_matrix(&network->parameters[i]) == (matrices != 0))
 				safetensors_writer_declare(writer, network->parameters[i].name,
 				    matrices ? dtype : DTYPE_F32, tensor->n_dims, tensor->shape);
 		}
@@ -212,7 +213,7 @@ write_tensors(struct safetensors_writer *writer, const struct hypernet_network *
 	status = safetensors_writer_begin(writer, path, err);
 	for (int matrices = 0; matrices < 2; matrices++) {
 		for (size_t i = 0; i < network->n_parameters && status == T2L_OK; i++) {
-			if (is_matrix(&network->parameters[i].tensor) == (matrices != 0))
+			if (is_matrix(&network->parameters[i]) == (matrices != 0))
 				status = write_numbers(writer, &network->parameters[i],
 				    matrices ? dtype : DTYPE_F32, err);
 		}
@@ -316,7 +317,7 @@ read_metadata(const struct safetensors *st, struct hypernet_config *config,
 	    sizeof origin->encoder_fingerprint, err);
 }
 
-/* Finds every parameter in the file, and nothing else in it. Matrices and f32 vectors stay where
+/* Finds every parameter in the file, and nothing else in it. Matrices, and what is f32, stay where
  * they are. */
 static enum t2l_status
 map_parameters(
@@ -337,7 +338,7 @@ map_parameters(
 			    "%s: tensor '%s' is %s; expected f32, f16 or bf16",
 			    safetensors_path(st), network->parameters[i].name,
 			    dtype_name(stored.dtype));
-		if (is_matrix(tensor) || stored.dtype == DTYPE_F32)
+		if (is_matrix(&network->parameters[i]) || stored.dtype == DTYPE_F32)
 			*tensor = stored;
 	}
 	for (size_t i = 0; i < safetensors_count(st); i++) {
@@ -350,9 +351,9 @@ map_parameters(
 	return T2L_OK;
 }
 
-/* Vectors stored in 16 bits are widened: the operations want them in f32. */
+/* The rest, when stored in 16 bits, is widened: the operations want it in f32. */
 static enum t2l_status
-widen_vectors(const struct safetensors *st, struct hypernet_network *network, struct t2l_error *err)
+widen_rest(const struct safetensors *st, struct hypernet_network *network, struct t2l_error *err)
 {
 	enum t2l_status status = hypernet_allocate(network, err);
 
@@ -360,7 +361,7 @@ widen_vectors(const struct safetensors *st, struct hypernet_network *network, st
 		struct tensor *tensor = &network->parameters[i].tensor, stored;
 		const char *name = network->parameters[i].name;
 
-		if (is_matrix(tensor))
+		if (is_matrix(&network->parameters[i]))
 			continue;
 		status = safetensors_tensor(st, name, &stored, err);
 		if (status == T2L_OK && stored.dtype != DTYPE_F32)
@@ -384,7 +385,7 @@ hypernet_load(const char *path, struct hypernet_network **out, struct hypernet_o
 	if ((status = read_metadata(st, &config, origin, err)) == T2L_OK &&
 	    (status = hypernet_plan(&config, &network, err)) == T2L_OK &&
 	    (status = map_parameters(st, network, err)) == T2L_OK &&
-	    (status = widen_vectors(st, network, err)) == T2L_OK)
+	    (status = widen_rest(st, network, err)) == T2L_OK)
 		status = fingerprint_safetensors(st, fingerprint, err);
 	if (status != T2L_OK) {
 		hypernet_free(network);

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
-#include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/error.h"
 #include "engine/hypernet/hypernet.h"
@@ -176,58 +174,6 @@ t2l_hypernet_check(const struct t2l_hypernet *hypernet, const struct t2l_model *
 }
 
 /* ---- description -> embedding ---- */
-
-/* White space of Python's str.strip(), which the reference calls. */
-static bool
-is_space(uint32_t codepoint)
-{
-	const utf8proc_property_t *property = utf8proc_get_property((utf8proc_int32_t)codepoint);
-
-	return property->bidi_class == UTF8PROC_BIDI_CLASS_WS ||
-	       property->bidi_class == UTF8PROC_BIDI_CLASS_B ||
-	       property->bidi_class == UTF8PROC_BIDI_CLASS_S ||
-	       property->category == UTF8PROC_CATEGORY_ZS;
-}
-
-static bool
-is_alphabetic(uint32_t codepoint)
-{
-	utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)codepoint);
-
-	return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
-}
-
-enum t2l_status
-hypernet_prepare_description(const char *task, char **out, struct t2l_error *err)
-{
-	size_t n = strlen(task), begin = n, end = 0;
-	uint32_t codepoint, last = 0;
-	bool valid;
-	char *text;
-
-	for (size_t at = 0, step; at < n; at += step) {
-		step = utf8_decode(task + at, n - at, &codepoint, &valid);
-		if (!valid)
-			return t2l_fail(err, T2L_EINVAL,
-			    "the description is not valid UTF-8 (byte %zu)", at + 1);
-		if (is_space(codepoint))
-			continue;
-		if (begin == n)
-			begin = at;
-		end = at + step;
-		last = codepoint;
-	}
-	if (end == 0)
-		return t2l_fail(err, T2L_EINVAL,
-		    "the description is empty; say in a sentence what the adapter should do");
-	text = malloc(end - begin + 2);
-	if (text == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "description: out of memory");
-	memcpy(text, task + begin, end - begin);
-	strcpy(text + (end - begin), is_alphabetic(last) ? "." : "");
-	*out = text;
-	return T2L_OK;
-}
 
 enum t2l_status
 t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *encoder,

@@ -74,7 +74,7 @@ void hypernet_initialise(struct hypernet_network *network, uint64_t seed);
 
 /* For every module type i of the config: a[i] [n_tasks, n_layers, rank, in], bt[i] [n_tasks,
  * n_layers, rank, out]. embeddings [n_tasks, embedding_size]. dropout_seed 0: no dropout. Recorded
- * when OPS records. False: see ops_status. */
+ * when OPS records: EMBEDDINGS must then live as long as the results. False: see ops_status. */
 bool hypernet_forward(struct ops *ops, const struct hypernet_network *network,
     struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
     struct tensor *bt[N_MODULES]);

@@ -2,6 +2,7 @@
 UNIT_TESTS =
 include tests/unit/store.mk
 include tests/unit/text.mk
+include tests/unit/adapters.mk
 include tests/unit/base.mk
 include tests/unit/matmul.mk
 include tests/unit/formats.mk
