@@ -116,7 +116,8 @@ command_run(struct context *ctx, int argc, const char *const *argv)
 
 #define MAX_WORDS 1024
 
-/* Splits LINE in place as a shell does: blanks, '..', "..", backslash. -> number of words, -1: a quote is open. */
+/* Splits LINE in place as a shell does: blanks, '..', "..", backslash. -> number of words, -1: a
+ * quote is open. */
 static int
 split(char *line, const char **words, int max)
 {

@@ -36,8 +36,8 @@ option_words(const struct option_spec *option, char *words, size_t size)
 
 	if (option->letter)
 		snprintf(letter, sizeof letter, "-%c, ", option->letter);
-	snprintf(words, size, "%s--%s%s%s%s", letter, option->name, argument[0] ? " " : "", argument,
-	    option->flags & MANY ? " ..." : "");
+	snprintf(words, size, "%s--%s%s%s%s", letter, option->name, argument[0] ? " " : "",
+	    argument, option->flags & MANY ? " ..." : "");
 }
 
 /* The help line with its choices and where the value comes from else. */
@@ -59,7 +59,8 @@ option_help(const struct option_spec *option, struct buffer *text)
 		buffer_printf(text, " [setting %s]", option->setting);
 }
 
-/* TEXT in lines of at most WIDTH columns, each after INDENT blanks; the first follows what is there. */
+/* TEXT in lines of at most WIDTH columns, each after INDENT blanks; the first follows what is
+ * there. */
 static void
 wrap(struct buffer *out, const char *text, int indent, int width)
 {
@@ -115,9 +116,8 @@ help_all(struct context *ctx)
 	    "Usage: t2l [COMMAND [OPTION...]]   (without a command: the workbench)\n\n"
 	    "Commands:\n");
 	list_commands(&text, commands, width_of(ctx));
-	buffer_text(&text,
-	    "\nt2l COMMAND --help tells more of each; man t2l has it all.\n"
-	    "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n");
+	buffer_text(&text, "\nt2l COMMAND --help tells more of each; man t2l has it all.\n"
+			   "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n");
 	write_out(ctx, &text);
 }
 
@@ -262,8 +262,10 @@ help_man_page(FILE *out)
 	      ".Dd $Mdocdate$\n.Dt T2L 1\n.Os\n.Sh NAME\n.Nm t2l\n"
 	      ".Nd describe a task, get a LoRA adapter, try it, keep it\n.Sh SYNOPSIS\n.Nm\n"
 	      ".Op Ar command Op Ar option ...\n.Sh DESCRIPTION\nWithout a command\n.Nm\n"
-	      "opens the workbench: a typed sentence becomes a LoRA adapter, whose output stands beside "
-	      "that of other adapters and of the base model.\nAdapters are kept in a catalog, merged and "
+	      "opens the workbench: a typed sentence becomes a LoRA adapter, whose output stands "
+	      "beside "
+	      "that of other adapters and of the base model.\nAdapters are kept in a catalog, "
+	      "merged and "
 	      "exported.\n.Sh COMMANDS\n",
 	    out);
 	for (size_t i = 0; commands[i] != NULL; i++)
@@ -294,14 +296,13 @@ static const struct {
 	    "    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace\n"
 	    "}\n"
 	    "complete -o bashdefault -o default -F _t2l t2l\n" },
-	{ "zsh",
-	    "#compdef t2l\n"
-	    "_t2l() {\n"
-	    "    local -a found\n"
-	    "    found=(${(f)\"$(t2l help --complete \"${${LBUFFER}#* }\" 2>/dev/null)\"})\n"
-	    "    (( $#found )) && compadd -- $found || _files\n"
-	    "}\n"
-	    "compdef _t2l t2l\n" },
+	{ "zsh", "#compdef t2l\n"
+		 "_t2l() {\n"
+		 "    local -a found\n"
+		 "    found=(${(f)\"$(t2l help --complete \"${${LBUFFER}#* }\" 2>/dev/null)\"})\n"
+		 "    (( $#found )) && compadd -- $found || _files\n"
+		 "}\n"
+		 "compdef _t2l t2l\n" },
 	{ "fish",
 	    "# fish completion for t2l\n"
 	    "complete -c t2l -f -a '(t2l help --complete (string replace -r \"^\\S+ ?\" \"\" -- "

@@ -127,13 +127,12 @@ fault(struct option_value *value, const char *text, char *buffer, size_t size)
 			double *numbers;
 
 			number = strtod(at, &end);
-			numbers = realloc(
-			    value->numbers, (value->n_numbers + 1) * sizeof *numbers);
+			numbers = realloc(value->numbers, (value->n_numbers + 1) * sizeof *numbers);
 			if (end == at || (*end != ',' && *end != '\0') || numbers == NULL ||
 			    value->n_numbers >= MAX_NUMBERS || !in_range(spec, number)) {
 				value->numbers = numbers ? numbers : value->numbers;
-				snprintf(buffer, size, "'%s' is no list of numbers like 0.5,0.5",
-				    text);
+				snprintf(
+				    buffer, size, "'%s' is no list of numbers like 0.5,0.5", text);
 				return buffer;
 			}
 			value->numbers = numbers;
@@ -180,7 +179,7 @@ static bool
 is_option(const struct line *line, const char *word)
 {
 	return !line->only_words && word[0] == '-' && word[1] != '\0' &&
-	    !(word[1] >= '0' && word[1] <= '9') && word[1] != '.';
+	       !(word[1] >= '0' && word[1] <= '9') && word[1] != '.';
 }
 
 /* The words behind a MANY option up to the next option: --adapters a b c. */
@@ -206,7 +205,8 @@ take_option(
 	}
 	if (!take(ctx, value, line->argv[line->at++], ""))
 		return false;
-	/* "--adapter a --adapter b" and "--adapters a b" are both usual: only the plural takes more words. */
+	/* "--adapter a --adapter b" and "--adapters a b" are both usual: only the plural takes more
+	 * words. */
 	if ((value->spec->flags & MANY) && value->spec->name[strlen(value->spec->name) - 1] == 's')
 		return take_more(ctx, line, value);
 	return true;
@@ -249,7 +249,7 @@ parse_letter(struct context *ctx, struct options *options, struct line *line, co
 		return take_option(ctx, line, value, word[1] ? word + 1 : NULL);
 	value->given = true;
 	return take(ctx, value, "true", "") &&
-	    (word[1] == '\0' || parse_letter(ctx, options, line, word + 1));
+	       (word[1] == '\0' || parse_letter(ctx, options, line, word + 1));
 }
 
 static bool
@@ -290,15 +290,15 @@ fill_in(struct context *ctx, struct options *options)
 		if (value->spec->setting != NULL && ctx->settings != NULL)
 			text = setting_get(ctx->settings, value->spec->setting, &origin);
 		if (text != NULL)
-			snprintf(from, sizeof from, " (%s = %s, from %s)", value->spec->setting, text,
-			    origin);
+			snprintf(from, sizeof from, " (%s = %s, from %s)", value->spec->setting,
+			    text, origin);
 		else
 			text = value->spec->fallback;
 		if (text != NULL && !take(ctx, value, text, from))
 			return false;
 		if (text == NULL && (value->spec->flags & REQUIRED)) {
-			context_usage(ctx, "--%s is wanted: %s", value->spec->name,
-			    value->spec->help);
+			context_usage(
+			    ctx, "--%s is wanted: %s", value->spec->name, value->spec->help);
 			return false;
 		}
 	}
@@ -335,8 +335,7 @@ make_values(struct options *options, const struct option_spec *table)
 }
 
 struct options *
-options_parse(
-    struct context *ctx, const struct command *command, int argc, const char *const *argv)
+options_parse(struct context *ctx, const struct command *command, int argc, const char *const *argv)
 {
 	struct options *options = calloc(1, sizeof *options);
 	struct line line = { .argc = argc, .argv = argv };

@@ -97,8 +97,8 @@ note(struct context *ctx, const char *format, ...)
 static void
 error_prefix(struct context *ctx, char *prefix, size_t size)
 {
-	snprintf(prefix, size, "t2l%s%s: ", ctx->command ? " " : "",
-	    ctx->command ? ctx->command : "");
+	snprintf(
+	    prefix, size, "t2l%s%s: ", ctx->command ? " " : "", ctx->command ? ctx->command : "");
 }
 
 int
@@ -151,8 +151,8 @@ now_s(void)
 }
 
 void
-progress(struct context *ctx, const char *what, double done, double all, const char *unit,
-    double eta_s)
+progress(
+    struct context *ctx, const char *what, double done, double all, const char *unit, double eta_s)
 {
 	struct buffer line = { 0 };
 	double share = all > 0 ? fmin(1, done / all) : 0, now;
@@ -189,7 +189,7 @@ struct table {
 	int n_columns;
 	struct table_cells {
 		char *cell[MAX_COLUMNS];
-	} *rows; /* the first is the heading */
+	} * rows; /* the first is the heading */
 	size_t n, n_allocated;
 	bool failed;
 };
@@ -285,8 +285,8 @@ print_rows(struct context *ctx, const struct table *table)
 		fit(widths, table->n_columns, ctx->out.columns);
 	for (size_t r = 0; r < table->n; r++) {
 		for (int i = 0; i < table->n_columns; i++)
-			print_cell(&text, table->rows[r].cell[i], widths[i],
-			    i + 1 == table->n_columns);
+			print_cell(
+			    &text, table->rows[r].cell[i], widths[i], i + 1 == table->n_columns);
 		buffer_char(&text, '\n');
 	}
 	write_buffer(&ctx->out, &text);

@@ -33,11 +33,14 @@ const struct setting_spec setting_specs[] = {
 	{ "infer.temperature", SETTING_NUMBER, "0", "0: greedy", .min = 0, .max = 100 },
 	{ "infer.top_k", SETTING_INTEGER, "0", "0: all", .min = 0, .max = 1e9 },
 	{ "infer.top_p", SETTING_NUMBER, "1", "nucleus", .min = 0, .max = 1 },
-	{ "infer.min_p", SETTING_NUMBER, "0", "share of the best token's probability", .min = 0, .max = 1 },
+	{ "infer.min_p", SETTING_NUMBER, "0", "share of the best token's probability", .min = 0,
+	    .max = 1 },
 	{ "infer.repetition_penalty", SETTING_NUMBER, "1", "1: none", .min = 0.01, .max = 100 },
 	{ "infer.seed", SETTING_INTEGER, "1", "of the sampler", .min = 0, .max = 9e15 },
-	{ "infer.context", SETTING_INTEGER, "0", "tokens a lane holds; 0: the model's own", .min = 0, .max = 1e9 },
-	{ "generate.workers", SETTING_INTEGER, "0", "lines of a batch that are in work at once", .min = 0, .max = 256 },
+	{ "infer.context", SETTING_INTEGER, "0", "tokens a lane holds; 0: the model's own",
+	    .min = 0, .max = 1e9 },
+	{ "generate.workers", SETTING_INTEGER, "0", "lines of a batch that are in work at once",
+	    .min = 0, .max = 256 },
 	{ "ui.theme", SETTING_TEXT, "dark", "colours of the workbench", themes },
 	{ "ui.live", SETTING_BOOL, "true", "make a draft adapter while the task is typed" },
 	{ "ui.mouse", SETTING_BOOL, "false", "mouse in the workbench" },
@@ -108,9 +111,9 @@ fault(const struct setting_spec *spec, const char *text, char *buffer, size_t si
 						       : strtod(text, &end);
 		if (end == text || *end != '\0' || errno != 0 || !(number >= spec->min) ||
 		    !(number <= spec->max))
-			snprintf(buffer, size, "%s = '%s' must be a %s in %g .. %g", spec->key, text,
-			    spec->type == SETTING_INTEGER ? "whole number" : "number", spec->min,
-			    spec->max);
+			snprintf(buffer, size, "%s = '%s' must be a %s in %g .. %g", spec->key,
+			    text, spec->type == SETTING_INTEGER ? "whole number" : "number",
+			    spec->min, spec->max);
 		else
 			return NULL;
 	} else {
@@ -175,7 +178,8 @@ leaf_text(const struct config_value *value, struct buffer *text)
 	}
 }
 
-/* The tables of a recipe (t2l train --config) may stand in a project file too; they are not settings. */
+/* The tables of a recipe (t2l train --config) may stand in a project file too; they are not
+ * settings. */
 static bool
 is_recipe_table(const char *path)
 {
@@ -223,7 +227,8 @@ take_value(struct settings *settings, const struct config_value *value, const ch
 		if (is_recipe_table(path))
 			return true;
 		snprintf(message, size,
-		    "%s: unknown setting '%s' (t2l config show lists those there are)", origin, path);
+		    "%s: unknown setting '%s' (t2l config show lists those there are)", origin,
+		    path);
 		return false;
 	}
 	if (!leaf_text(value, &text)) {
@@ -276,7 +281,8 @@ read_environment(struct settings *settings, char *message, size_t size)
 		const char *value;
 		size_t n = strlen(name);
 
-		for (const char *at = setting_specs[i].key; *at != '\0' && n + 1 < sizeof name; at++)
+		for (const char *at = setting_specs[i].key; *at != '\0' && n + 1 < sizeof name;
+		     at++)
 			name[n++] = *at == '.' ? '_' : (char)toupper((unsigned char)*at);
 		name[n] = '\0';
 		value = getenv(name);
@@ -299,7 +305,8 @@ settings_load(const char *file, char *message, size_t size)
 	/* From the weakest to the strongest; each overwrites. */
 	for (size_t i = 0; i < N_SETTINGS && fine; i++)
 		if (setting_specs[i].fallback != NULL)
-			fine = set(settings, i, setting_specs[i].fallback, "default", message, size);
+			fine =
+			    set(settings, i, setting_specs[i].fallback, "default", message, size);
 	user_file("toml", path, sizeof path);
 	fine = fine && read_if_there(settings, path, message, size);
 	user_file("yaml", path, sizeof path);
@@ -308,7 +315,7 @@ settings_load(const char *file, char *message, size_t size)
 		fine = fine && read_file(settings, file, message, size);
 	else
 		fine = fine && read_if_there(settings, "./t2l.toml", message, size) &&
-		    read_if_there(settings, "./t2l.yaml", message, size);
+		       read_if_there(settings, "./t2l.yaml", message, size);
 	fine = fine && read_environment(settings, message, size);
 	if (!fine) {
 		settings_free(settings);
@@ -357,10 +364,11 @@ opens(const char *line, size_t length, const char *table, size_t n)
 {
 	line += strspn(line, " \t");
 	return length >= n + 2 && line[0] == '[' && strncmp(line + 1, table, n) == 0 &&
-	    line[n + 1] == ']';
+	       line[n + 1] == ']';
 }
 
-/* The file's text with "name = value" in [table]: replaced where it stands, else put behind the table's line. */
+/* The file's text with "name = value" in [table]: replaced where it stands, else put behind the
+ * table's line. */
 static void
 rewrite(const char *text, const char *key, const char *assignment, struct buffer *out)
 {
@@ -416,8 +424,8 @@ make_folders(char *path)
 }
 
 bool
-setting_save(struct settings *settings, const char *key, const char *value, char *message,
-    size_t size)
+setting_save(
+    struct settings *settings, const char *key, const char *value, char *message, size_t size)
 {
 	struct buffer assignment = { 0 }, out = { 0 };
 	char path[PATH_MAX], *text;
@@ -425,8 +433,8 @@ setting_save(struct settings *settings, const char *key, const char *value, char
 	bool quoted, fine;
 
 	if (at == N_SETTINGS) {
-		snprintf(message, size, "unknown setting '%s' (t2l config show lists those there are)",
-		    key);
+		snprintf(message, size,
+		    "unknown setting '%s' (t2l config show lists those there are)", key);
 		return false;
 	}
 	user_file("toml", path, sizeof path);
@@ -442,7 +450,7 @@ setting_save(struct settings *settings, const char *key, const char *value, char
 	text = read_whole_file(path, 1 << 20, NULL);
 	rewrite(text ? text : "", key, buffer_string(&assignment), &out);
 	fine = !buffer_failed(&out) && make_folders(path) &&
-	    atomic_write(path, buffer_string(&out), out.n) == 0;
+	       atomic_write(path, buffer_string(&out), out.n) == 0;
 	if (!fine)
 		snprintf(message, size, "cannot write '%s': %s", path, strerror(errno));
 	free(text);

@@ -17,12 +17,14 @@ struct workplace *workplace_new(void);
 void workplace_free(struct workplace *workplace);
 
 /* share/: models, tasks, themes. $T2L_DATADIR, else the build's or installed place. */
-const char *workplace_share(void);
+const char *workplace_share(struct context *ctx);
 /* The data home: $T2L_HOME, else $XDG_DATA_HOME/t2l, else ~/.local/share/t2l. */
-const char *workplace_home(void);
+const char *workplace_home(struct context *ctx);
 
 bool workplace_store(struct context *ctx, struct store **store);
 bool workplace_engine(struct context *ctx, struct t2l_engine **engine);
+/* --precise: what is open on an engine of the other kind is closed. */
+void workplace_precise(struct context *ctx, bool precise);
 /* PATH NULL: the configured default (the demo base). Another base than before replaces it only when
  * no longer in use. */
 bool workplace_model(struct context *ctx, const char *path, struct t2l_model **model);
@@ -52,10 +54,19 @@ struct keep_options {
 	const char *name;   /* NULL: made from the task */
 	const char *source; /* "generated", "merged", "imported", "trained" */
 	double generation_ms;
+	const char *note;
 	const char *const *tags;
 	size_t n_tags;
+	const struct store_parent *parents; /* lineage */
+	size_t n_parents;
+};
+struct kept {
+	int64_t id;
+	char name[STORE_NAME_MAX + 1];
+	char path[4096];
+	bool again; /* the same adapter of the same name was there already */
 };
 bool workplace_keep(struct context *ctx, const struct t2l_adapter *adapter,
-    const struct keep_options *options, int64_t *id);
+    const struct keep_options *options, struct kept *kept);
 
 #endif
