@@ -66,16 +66,21 @@ is_named(struct sweep *sweep, const char *path, bool *named)
 	return status;
 }
 
+/* A temporary file may be somebody's who is writing it, whatever age the caller calls old. */
 static bool
 is_old(const struct sweep *sweep, const char *path, int64_t *size_bytes)
 {
+	int64_t older_than_ms = sweep->older_than_ms;
 	struct stat st;
+
+	if (is_temporary(strrchr(path, '/') + 1) && older_than_ms > now_ms() - DEFAULT_MIN_AGE_MS)
+		older_than_ms = now_ms() - DEFAULT_MIN_AGE_MS;
 
 	/* lstat: a link is not ours and its age not the file's. */
 	if (lstat(path, &st) == -1 || !S_ISREG(st.st_mode))
 		return false;
 	*size_bytes = st.st_size;
-	return (int64_t)st.st_mtime * 1000 < sweep->older_than_ms;
+	return (int64_t)st.st_mtime * 1000 < older_than_ms;
 }
 
 /* First look, without a lock: most files are named, and asking takes a while. */

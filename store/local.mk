@@ -1,7 +1,7 @@
 # store: the catalog (SQLite). Knows nothing of the engine.
 noinst_LTLIBRARIES += store/libstore.la
-store_libstore_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(CJSON_CFLAGS)
-store_libstore_la_LIBADD = $(SQLITE_LIBS) $(CJSON_LIBS)
+store_libstore_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(UTF8PROC_CFLAGS)
+store_libstore_la_LIBADD = $(SQLITE_LIBS) $(UTF8PROC_LIBS)
 store_libstore_la_SOURCES = \
 	store/store.h store/internal.h \
 	store/adapters.c \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <utf8proc.h>
 
 #include "base/buffer.h"
 #include "base/utf8.h"
@@ -312,13 +313,24 @@ quote(struct buffer *out, const struct term *term)
 	buffer_text(out, term->quoted ? "\"" : "\"*");
 }
 
-/* FTS5 only knows letters and digits: a word of signs is looked for as it stands. */
+/* The index knows letters, digits and private-use characters (FTS5's unicode61): a word of signs
+ * is looked for as it stands. */
 static bool
 is_indexed(const char *word)
 {
-	for (; *word != '\0'; word++)
-		if (isalnum((unsigned char)*word) || (unsigned char)*word >= 0x80)
+	for (size_t length = strlen(word); length > 0;) {
+		uint32_t c;
+		bool valid;
+		size_t n = utf8_decode(word, length, &c, &valid);
+		utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
+
+		if ((category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
+		    (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) ||
+		    category == UTF8PROC_CATEGORY_CO)
 			return true;
+		word += n;
+		length -= n;
+	}
 	return false;
 }
 

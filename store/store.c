@@ -77,11 +77,17 @@ store_fail_sql(struct store *store, const char *doing)
 	int code = sqlite3_errcode(store->db);
 
 	if (code == SQLITE_IOERR || code == SQLITE_CANTOPEN) {
-		/* SQLite keeps the errno of the call that failed (a file size limit, a quota). */
 		errno = sqlite3_system_errno(store->db);
 		if (errno != 0)
 			return store_fail_errno(store, "%s '%s'", doing, store->path);
 	}
+	/* A write that was refused for another reason than ENOSPC, whose errno SQLite loses. */
+	if (sqlite3_extended_errcode(store->db) == SQLITE_IOERR_WRITE)
+		return store_fail(store, STORE_EFULL,
+		    "%s '%s': it cannot grow (the disk, a quota or a limit on file size); free "
+		    "some "
+		    "space and try again",
+		    doing, store->path);
 	switch (code) {
 	case SQLITE_FULL:
 		return store_fail(store, STORE_EFULL,

@@ -203,10 +203,18 @@ evaluations_are_listed_by_adapter_and_suite(void **state)
 {
 	struct fixture *f = *state;
 	int64_t a = add_named(f->store, "a", "task");
-	struct store_evaluation one = { .adapter = a, .suite = "demo", .group = "seen",
-		.method = "t2l-train", .n = 100, .n_correct = 93 };
-	struct store_evaluation two = { .subject = "demo-6m", .suite = "demo", .group = "seen",
-		.method = "base", .n = 100, .n_correct = 10 };
+	struct store_evaluation one = { .adapter = a,
+		.suite = "demo",
+		.group = "seen",
+		.method = "t2l-train",
+		.n = 100,
+		.n_correct = 93 };
+	struct store_evaluation two = { .subject = "demo-6m",
+		.suite = "demo",
+		.group = "seen",
+		.method = "base",
+		.n = 100,
+		.n_correct = 10 };
 	struct store_evaluations *all;
 	int64_t id;
 
@@ -227,8 +235,8 @@ evaluations_are_listed_by_adapter_and_suite(void **state)
 	assert_int_equal(all->n_rows, 0);
 	store_free(all);
 	one.n_correct = 101;
-	assert_fails(f->store, STORE_EINVAL, "101 of 100",
-	    store_evaluation_add(f->store, &one, NULL));
+	assert_fails(
+	    f->store, STORE_EINVAL, "101 of 100", store_evaluation_add(f->store, &one, NULL));
 }
 
 int

@@ -14,6 +14,8 @@
 #include "base/hash.h"
 #include "test-store-fixture.h"
 
+#define MAX_SECONDS 120 /* no process of this test outlives it by more */
+
 enum saved_kind { SAVED_ADAPTER, SAVED_TAG, SAVED_COMPARISON, SAVED_TRASH, SAVED_STATE };
 
 /* Smaller than PIPE_BUF, so that it arrives whole or not at all. */
@@ -52,15 +54,17 @@ write_until_killed(const char *home, int fd, unsigned seed)
 	struct store *store = open_at(home);
 	char content[5000], text[32];
 
+	memset(content, 'a', sizeof content);
+	alarm(MAX_SECONDS);
 	for (unsigned n = 0;; n++) {
-		struct store_new adapter = adapter_of("worker", "a task for a worker", content);
+		struct store_new adapter;
 		struct store_added added;
 
-		memset(content, 'a', sizeof content - 1);
 		snprintf(content, sizeof content, "%u %u %d", seed, n, getpid());
-		adapter.n_bytes = 1 + (seed + n * 7919) % (sizeof content - 1);
-		if (adapter.n_bytes < 30)
-			adapter.n_bytes = 30;
+		adapter = adapter_of("worker", "a task for a worker", content);
+		adapter.n_bytes = (seed + n * 7919) % sizeof content;
+		if (adapter.n_bytes < strlen(content))
+			adapter.n_bytes = strlen(content);
 		adapter.uniquify = true;
 		if (store_add(store, &adapter, &added) != STORE_OK)
 			_exit(4);
@@ -200,13 +204,14 @@ add_some(const char *home, int worker)
 	struct store *store = open_at(home);
 	char content[64];
 
+	alarm(MAX_SECONDS);
 	for (int i = 0; i < EACH; i++) {
-		struct store_new adapter = adapter_of("shared", "task", content);
+		struct store_new adapter;
 		struct store_added added;
 
 		/* Half of the contents are the same in all workers. */
 		snprintf(content, sizeof content, "content %d of %d", i, i % 2 == 0 ? 0 : worker);
-		adapter.n_bytes = strlen(content);
+		adapter = adapter_of("shared", "task", content);
 		adapter.uniquify = true;
 		if (store_add(store, &adapter, &added) != STORE_OK) {
 			fprintf(stderr, "%s\n", store_error(store));
@@ -227,6 +232,7 @@ sweep_until_killed(const char *home)
 	const struct store_gc options = { .min_age_ms = -1000 };
 	struct store_gc_result result;
 
+	alarm(MAX_SECONDS);
 	while (store_gc(store, &options, &result) == STORE_OK)
 		sleep_ms(1);
 	fprintf(stderr, "%s\n", store_error(store));

@@ -164,8 +164,8 @@ note_problem(void *context, const struct store_problem *problem)
 
 	findings->n++;
 	findings->adapter = problem->adapter;
-	strncat(findings->text, problem->message,
-	    sizeof findings->text - strlen(findings->text) - 1);
+	strncat(
+	    findings->text, problem->message, sizeof findings->text - strlen(findings->text) - 1);
 	return true;
 }
 
@@ -173,10 +173,9 @@ static struct findings
 verify(struct store *store, bool quick, bool repair)
 {
 	struct findings findings = { 0 };
-	struct store_verify options = { .problem = note_problem,
-		.context = &findings,
-		.quick = quick,
-		.repair = repair };
+	struct store_verify options = {
+		.problem = note_problem, .context = &findings, .quick = quick, .repair = repair
+	};
 	uint64_t n;
 
 	assert_ok(store, store_verify(store, &options, &n));
@@ -261,9 +260,8 @@ verify_finds_dangling_references(void **state)
 {
 	struct fixture *f = *state;
 
-	execute(f->home,
-	    "INSERT INTO lineage (child, position, parent, parent_name, weight, kind)"
-	    " VALUES (55, 0, NULL, '', 1, '')");
+	execute(f->home, "INSERT INTO lineage (child, position, parent, parent_name, weight, kind)"
+			 " VALUES (55, 0, NULL, '', 1, '')");
 	assert_non_null(strstr(verify(f->store, true, false).text, "table lineage"));
 }
 
@@ -359,8 +357,11 @@ add_until_full(const char *home, size_t content_bytes)
 		status = store_add(store, &adapter, &added);
 		if (status == STORE_OK)
 			continue;
-		if (status != STORE_EFULL || strstr(store_error(store), "free some space") == NULL)
+		if (status != STORE_EFULL ||
+		    strstr(store_error(store), "free some space") == NULL) {
+			fprintf(stderr, "%d: %s\n", (int)status, store_error(store));
 			return 2;
+		}
 		/* Reading goes on. */
 		if (store_generation(store) == 0)
 			return 3;

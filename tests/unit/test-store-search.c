@@ -202,8 +202,8 @@ bad_filters_say_what_they_need(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct store_query query = { .text = bad[i].text, .limit = 1 };
 
-		assert_fails(f->store, STORE_EINVAL, bad[i].words,
-		    store_search(f->store, &query, &page));
+		assert_fails(
+		    f->store, STORE_EINVAL, bad[i].words, store_search(f->store, &query, &page));
 	}
 }
 
@@ -226,7 +226,8 @@ too_much_search_is_refused(void **state)
 static void
 every_filter_is_known_by_name(void **state)
 {
-	static const char *const wanted[] = { "tag", "base", "rank", "made", "score", "since", "fav" };
+	static const char *const wanted[] = { "tag", "base", "rank", "made", "score", "since",
+		"fav" };
 	size_t n = 0, n_wanted = 0;
 
 	(void)state;
@@ -245,7 +246,7 @@ each_order_puts_first_what_it_says(void **state)
 	int64_t ids[3];
 
 	for (int i = 0; i < 3; i++) {
-		struct store_new adapter = adapter_of(tasks[i], "task", "xxx" + i);
+		struct store_new adapter = adapter_of(tasks[i], "task", &"xxx"[i]);
 
 		adapter.created_ms = 1000 + (i == 1 ? 500 : i);
 		adapter.score = scores[i];
@@ -455,8 +456,8 @@ encoders_do_not_mix(void **state)
 	assert_int_equal(ids->rows[0], b);
 	store_free(ids);
 	three.encoder_fingerprint = "two";
-	assert_fails(f->store, STORE_EINVAL, "others have 2",
-	    store_set_vector(f->store, b, &three));
+	assert_fails(
+	    f->store, STORE_EINVAL, "others have 2", store_set_vector(f->store, b, &three));
 }
 
 static void
@@ -469,12 +470,12 @@ vectors_without_direction_are_refused(void **state)
 
 	for (size_t i = 0; i < 3; i++) {
 		vector.values = bad[i];
-		assert_fails(f->store, STORE_EINVAL, "direction",
-		    store_set_vector(f->store, id, &vector));
+		assert_fails(
+		    f->store, STORE_EINVAL, "direction", store_set_vector(f->store, id, &vector));
 	}
 	vector.n_values = 0;
-	assert_fails(f->store, STORE_EINVAL, "between 1 and",
-	    store_set_vector(f->store, id, &vector));
+	assert_fails(
+	    f->store, STORE_EINVAL, "between 1 and", store_set_vector(f->store, id, &vector));
 }
 
 int
