@@ -4,3 +4,24 @@ tests_unit_test_hypernet_SOURCES = tests/unit/test-hypernet.c tests/unit/tempora
 tests_unit_test_hypernet_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hypernet_LDADD = $(UNIT_LDADD)
 tests_unit_test_hypernet_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-adapter
+tests_unit_test_adapter_SOURCES = tests/unit/test-adapter.c \
+	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_adapter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_adapter_LDADD = $(UNIT_LDADD)
+tests_unit_test_adapter_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-peft
+tests_unit_test_peft_SOURCES = tests/unit/test-peft.c \
+	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_peft_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_peft_LDADD = $(UNIT_LDADD)
+tests_unit_test_peft_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-merge
+tests_unit_test_merge_SOURCES = tests/unit/test-merge.c \
+	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_merge_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_merge_LDADD = $(UNIT_LDADD)
+tests_unit_test_merge_LDFLAGS = $(UNIT_LDFLAGS)
