@@ -10,7 +10,8 @@ engine_libt2l_la_LIBADD = base/libbase.la \
 engine_libt2l_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0
 engine_libt2l_la_SOURCES = \
 	engine/t2l.h \
-	engine/error.c engine/error.h
+	engine/error.c engine/error.h \
+	engine/engine.c engine/engine.h
 
 # The same objects as one archive with every symbol visible, for the unit tests.
 include engine/tensor/local.mk
