@@ -45,8 +45,9 @@ dtype_row_bytes(enum dtype dtype, int64_t cols)
 
 	if (cols < 0 || cols % dtypes[dtype].block_elements != 0)
 		return 0;
-	if (__builtin_mul_overflow(
-		(uint64_t)(cols / dtypes[dtype].block_elements), dtypes[dtype].block_bytes, &bytes))
+	if (__builtin_mul_overflow((uint64_t)(cols / dtypes[dtype].block_elements),
+		dtypes[dtype].block_bytes, &bytes) ||
+	    bytes > PTRDIFF_MAX)
 		return 0;
 	return bytes;
 }

@@ -1,6 +1,7 @@
 # One pair of lines a test: check_PROGRAMS and _SOURCES/_CFLAGS/_LDADD/_LDFLAGS; TESTS runs them all.
 UNIT_TESTS =
 include tests/unit/store.mk
+include tests/unit/tensor.mk
 include tests/unit/text.mk
 include tests/unit/adapters.mk
 include tests/unit/base.mk
