@@ -45,9 +45,18 @@ quad_at(const struct dot_products *job, int64_t done)
 INLINE void
 store_outputs(const struct dot_products *job, const struct quad *quad, int64_t row, const vf sum[4])
 {
-	float *y = job->y + row * job->y_row + quad->output, total[OUTPUTS];
+	float *y = job->y + row * job->y_row + quad->output;
+	v4 total = vf_sum4(sum);
 
-	vf_sum4(sum, total);
+	if (quad->n == OUTPUTS) {
+		if (job->bias != NULL) {
+			v4 bias;
+			memcpy(&bias, job->bias + quad->output, sizeof bias);
+			total += bias;
+		}
+		memcpy(y, &total, sizeof total);
+		return;
+	}
 	for (int o = 0; o < quad->n; o++)
 		y[o] = total[o] + (job->bias != NULL ? job->bias[quad->output + o] : 0);
 }
@@ -94,14 +103,17 @@ dots_tile(enum dtype dtype, const int rows, const struct dot_products *job, cons
 		store_outputs(job, quad, row + r, sum[r]);
 }
 
-/* The rows of an int8 row: what one step of the integer loop takes. */
+/* A row of x as int8: what one step of the integer loop takes. */
 #if defined(__AVX512F__)
 
-/* Two blocks; quants are x + 128, because vpdpbusd wants one side unsigned. */
-#define STEP_BLOCKS 2
+/* Four blocks, first and second halves apart: two vpdpbusd then leave eight products in each int32
+ * instead of four, and converting and scaling, the larger part of the work, is halved.
+ * quants are x + 128, because vpdpbusd wants one side unsigned. */
+#define STEP_BLOCKS 4
+#define HALF_BLOCK (Q8_0_BLOCK / 2)
 struct quantised_step {
-	uint8_t quants[64];
-	float scale[VL]; /* eight times each block's */
+	uint8_t low[4 * HALF_BLOCK], high[4 * HALF_BLOCK];
+	float scale[VL]; /* four times each block's */
 };
 
 #else
@@ -126,28 +138,39 @@ KERNEL(quantised_row_bytes)(int64_t k)
 	return (size_t)n_steps(k) * sizeof(struct quantised_step);
 }
 
-/* Rounds 32 elements to int8; returns the scale. Not-a-number makes the scale one, so that it
- * spoils the outputs as it would without quantising. */
+static uint32_t
+float_bits(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof bits);
+	return bits;
+}
+
+/* Rounds 32 elements to int8; returns the scale. Infinity and not-a-number make the scale
+ * not-a-number, so that they spoil the outputs as they would without quantising.
+ * Integer forms of maximum and rounding, because compilers turn these into vectors. */
 static float
 quantise_block(const float *x, int8_t quants[Q8_0_BLOCK])
 {
-	float largest = 0, scale, inverse;
-	bool finite = true;
+	uint32_t largest = 0;
+	float scale, inverse;
 
 	for (int i = 0; i < Q8_0_BLOCK; i++) {
-		float magnitude = fabsf(x[i]);
+		uint32_t magnitude = float_bits(x[i]) & 0x7fffffff;
 		largest = magnitude > largest ? magnitude : largest;
-		finite &= magnitude <= 3.4028234e38f;
 	}
-	if (!finite) {
+	if (largest >= 0x7f800000) {
 		memset(quants, 1, Q8_0_BLOCK);
 		return NAN;
 	}
-	scale = largest / 127;
+	memcpy(&scale, &largest, sizeof scale);
+	scale /= 127;
 	/* Below the smallest normal scale the inverse would overflow: such a block is zero. */
-	inverse = scale < 1.1754944e-38f ? 0 : 1 / scale;
+	inverse = scale < 0x1p-126f ? 0 : 1 / scale;
+	/* Added to 1.5 * 2^23, a number is rounded to an integer in the last bits. */
 	for (int i = 0; i < Q8_0_BLOCK; i++)
-		quants[i] = (int8_t)lrintf(x[i] * inverse);
+		quants[i] = (int8_t)float_bits(x[i] * inverse + 0x1.8p23f);
 	return scale;
 }
 
@@ -159,10 +182,12 @@ quantise_step(const float *x, int64_t n_blocks, struct quantised_step *step)
 	for (int64_t b = 0; b < STEP_BLOCKS && b < n_blocks; b++) {
 		int8_t quants[Q8_0_BLOCK];
 		float scale = quantise_block(x + b * Q8_0_BLOCK, quants);
-		for (int i = 0; i < Q8_0_BLOCK; i++)
-			step->quants[b * Q8_0_BLOCK + i] = (uint8_t)(quants[i] + 128);
-		for (int i = 0; i < VL / 2; i++)
-			step->scale[b * VL / 2 + i] = scale;
+		for (int i = 0; i < HALF_BLOCK; i++) {
+			step->low[b * HALF_BLOCK + i] = (uint8_t)(quants[i] + 128);
+			step->high[b * HALF_BLOCK + i] = (uint8_t)(quants[HALF_BLOCK + i] + 128);
+		}
+		for (int i = 0; i < VL / STEP_BLOCKS; i++)
+			step->scale[b * (VL / STEP_BLOCKS) + i] = scale;
 	}
 #else
 	(void)n_blocks;
@@ -184,40 +209,62 @@ KERNEL(quantise_rows)(const float *x, int64_t x_row, int64_t n_rows, int64_t k, 
 #if defined(__AVX512F__)
 
 struct weight_step {
-	__m512i quants, start; /* start: -128 * the sums that x + 128 brings in */
+	__m512i low, high, start; /* start: less 128 * the sums that x + 128 brings in */
 	vf scale;
 };
 
-INLINE struct weight_step
-load_weights(const unsigned char *block, bool both)
+INLINE __m512i
+two_blocks(const unsigned char *block)
 {
-	const unsigned char *second = block + sizeof(struct block_q8_0);
-	__m256i low = _mm256_loadu_si256((const void *)(block + 2));
-	__m256i high = _mm256_setzero_si256();
-	__m256 scale_high = _mm256_setzero_ps();
+	__m256i first = _mm256_loadu_si256((const void *)(block + 2));
+	__m256i second = _mm256_loadu_si256((const void *)(block + 2 + sizeof(struct block_q8_0)));
+
+	return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+}
+
+INLINE uint64_t
+scale_bits(const unsigned char *blocks, int i)
+{
+	uint16_t bits;
+
+	memcpy(&bits, blocks + (size_t)i * sizeof(struct block_q8_0), sizeof bits);
+	return (uint64_t)bits << 16 * i;
+}
+
+INLINE struct weight_step
+load_weights(const unsigned char *blocks, int n_blocks)
+{
+	const __m512i four_times = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+	const __m512i all_128 = _mm512_set1_epi8((char)0x80), zero = _mm512_setzero_si512();
+	unsigned char last[STEP_BLOCKS * sizeof(struct block_q8_0)];
 	struct weight_step step;
 
-	if (both) {
-		high = _mm256_loadu_si256((const void *)(second + 2));
-		scale_high = _mm256_set1_ps(scale_q8_0(second));
+	if (n_blocks < STEP_BLOCKS) {
+		memset(last, 0, sizeof last);
+		memcpy(last, blocks, (size_t)n_blocks * sizeof(struct block_q8_0));
+		blocks = last;
 	}
-	step.quants = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-	step.scale = _mm512_insertf32x8(
-	    _mm512_castps256_ps512(_mm256_set1_ps(scale_q8_0(block))), scale_high, 1);
-	step.start = _mm512_sub_epi32(_mm512_setzero_si512(),
+	__m512i front = two_blocks(blocks);
+	__m512i back = two_blocks(blocks + 2 * sizeof(struct block_q8_0));
+	__m128i scales = _mm_cvtsi64_si128((long long)(scale_bits(blocks, 0) | scale_bits(blocks, 1) |
+	    scale_bits(blocks, 2) | scale_bits(blocks, 3)));
+	step.low = _mm512_shuffle_i64x2(front, back, 0x88);
+	step.high = _mm512_shuffle_i64x2(front, back, 0xdd);
+	step.start = _mm512_sub_epi32(zero,
 	    _mm512_dpbusd_epi32(
-		_mm512_setzero_si512(), _mm512_set1_epi8((char)0x80), step.quants));
+		_mm512_dpbusd_epi32(zero, all_128, step.low), all_128, step.high));
+	step.scale = _mm512_permutexvar_ps(
+	    four_times, _mm512_castps128_ps512(_mm_cvtph_ps(scales)));
 	return step;
 }
 
 INLINE vf
 multiply_step(const struct weight_step *w, const struct quantised_step *x, vf sum)
 {
-	__m512i products =
-	    _mm512_dpbusd_epi32(w->start, _mm512_loadu_si512(x->quants), w->quants);
+	__m512i products = _mm512_dpbusd_epi32(w->start, _mm512_loadu_si512(x->low), w->low);
 
-	return vf_fma(
-	    _mm512_cvtepi32_ps(products), vf_mul(w->scale, vf_load(x->scale)), sum);
+	products = _mm512_dpbusd_epi32(products, _mm512_loadu_si512(x->high), w->high);
+	return vf_fma(_mm512_cvtepi32_ps(products), vf_mul(w->scale, vf_load(x->scale)), sum);
 }
 
 #elif defined(__AVX2__)
@@ -228,11 +275,11 @@ struct weight_step {
 };
 
 INLINE struct weight_step
-load_weights(const unsigned char *block, bool both)
+load_weights(const unsigned char *block, int n_blocks)
 {
 	__m256i quants = _mm256_loadu_si256((const void *)(block + 2));
 
-	(void)both;
+	(void)n_blocks;
 	return (struct weight_step){ quants, _mm256_abs_epi8(quants), scale_q8_0(block) };
 }
 
@@ -257,9 +304,9 @@ struct weight_step {
 };
 
 INLINE struct weight_step
-load_weights(const unsigned char *block, bool both)
+load_weights(const unsigned char *block, int n_blocks)
 {
-	(void)both;
+	(void)n_blocks;
 	return (struct weight_step){ (const int8_t *)block + 2, scale_q8_0(block) };
 }
 
@@ -280,13 +327,13 @@ multiply_step(const struct weight_step *w, const struct quantised_step *x, vf su
 #endif
 
 INLINE void
-integer_step(const int rows, const struct quad *quad, int64_t block, bool both,
+integer_step(const int rows, const struct quad *quad, int64_t block, int n_blocks,
     const struct quantised_step *x, int64_t x_row, vf sum[][OUTPUTS])
 {
 	UNROLL
 	for (int o = 0; o < OUTPUTS; o++) {
 		struct weight_step w = load_weights(
-		    quad->w[o] + (size_t)block * sizeof(struct block_q8_0), both);
+		    quad->w[o] + (size_t)block * sizeof(struct block_q8_0), n_blocks);
 		UNROLL
 		for (int r = 0; r < rows; r++)
 			sum[r][o] = multiply_step(&w, x + r * x_row, sum[r][o]);
@@ -307,9 +354,9 @@ integer_tile(const int rows, const struct dot_products *job, const struct quad *
 		for (int o = 0; o < OUTPUTS; o++)
 			sum[r][o] = vf_zero();
 	for (; block + STEP_BLOCKS <= n_blocks; block += STEP_BLOCKS, x++)
-		integer_step(rows, quad, block, true, x, x_row, sum);
+		integer_step(rows, quad, block, STEP_BLOCKS, x, x_row, sum);
 	if (block < n_blocks)
-		integer_step(rows, quad, block, false, x, x_row, sum);
+		integer_step(rows, quad, block, (int)(n_blocks - block), x, x_row, sum);
 	UNROLL
 	for (int r = 0; r < rows; r++)
 		store_outputs(job, quad, row + r, sum[r]);

@@ -10,14 +10,17 @@
 
 #if defined(__AVX512F__)
 #define TILE_ROWS 12
+#define DOT_MAX_ROWS 32
 #define EACH_ROWS(X, v) \
 	{ X(1, v), X(2, v), X(3, v), X(4, v), X(5, v), X(6, v), X(7, v), X(8, v), X(9, v), \
 		X(10, v), X(11, v), X(12, v) }
 #elif defined(__AVX2__)
 #define TILE_ROWS 6
+#define DOT_MAX_ROWS 12
 #define EACH_ROWS(X, v) { X(1, v), X(2, v), X(3, v), X(4, v), X(5, v), X(6, v) }
 #else
 #define TILE_ROWS 4
+#define DOT_MAX_ROWS 8
 #define EACH_ROWS(X, v) { X(1, v), X(2, v), X(3, v), X(4, v) }
 #endif
 #define PANEL_VECTORS 2
@@ -216,6 +219,7 @@ KERNEL(pack_transposed)(const struct stored_block *block, float *panel)
 const struct matmul_kernels KERNEL(matmul_kernels) = {
 	.tile_rows = TILE_ROWS,
 	.panel_cols = PANEL_COLS,
+	.dot_max_rows = DOT_MAX_ROWS,
 	.multiply_panel = KERNEL(multiply_panel),
 	.pack = KERNEL(pack),
 	.pack_transposed = KERNEL(pack_transposed),

@@ -62,6 +62,8 @@ struct dot_products {
 
 struct matmul_kernels {
 	int tile_rows, panel_cols;
+	/* Up to this many rows dot products are faster, as bench-matmul measured. */
+	int dot_max_rows;
 	void (*multiply_panel)(const struct panel_product *product);
 	/* B = the block itself: [n_rows = k][n_cols <= panel_cols] */
 	void (*pack)(const struct stored_block *block, float *panel);

@@ -25,6 +25,8 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+typedef float v4 __attribute__((vector_size(16)));
+
 #if defined(__AVX512F__)
 
 #define VL 16
@@ -70,9 +72,9 @@ vf_load_i8(const int8_t *p)
 	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
 }
 
-/* out[i] = sum of v[i]'s elements */
-INLINE void
-vf_sum4(const vf v[4], float out[4])
+/* The sums of each vector's elements. */
+INLINE v4
+vf_sum4(const vf v[4])
 {
 	__m256 h[4];
 
@@ -81,7 +83,7 @@ vf_sum4(const vf v[4], float out[4])
 		h[i] = _mm256_add_ps(
 		    _mm512_castps512_ps256(v[i]), _mm512_extractf32x8_ps(v[i], 1));
 	__m256 s = _mm256_hadd_ps(_mm256_hadd_ps(h[0], h[1]), _mm256_hadd_ps(h[2], h[3]));
-	_mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
+	return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
 
 /* Transposes VL x VL elements. */
@@ -173,12 +175,12 @@ vf_load_i8(const int8_t *p)
 	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
 }
 
-INLINE void
-vf_sum4(const vf v[4], float out[4])
+INLINE v4
+vf_sum4(const vf v[4])
 {
 	__m256 s = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
 
-	_mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
+	return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
 
 INLINE void
@@ -276,12 +278,15 @@ vf_load_i8(const int8_t *p)
 	return (vf){ p[0], p[1], p[2], p[3] };
 }
 
-INLINE void
-vf_sum4(const vf v[4], float out[4])
+INLINE v4
+vf_sum4(const vf v[4])
 {
+	v4 sum;
+
 	UNROLL
 	for (int i = 0; i < 4; i++)
-		out[i] = (v[i][0] + v[i][2]) + (v[i][1] + v[i][3]);
+		sum[i] = (v[i][0] + v[i][2]) + (v[i][1] + v[i][3]);
+	return sum;
 }
 
 INLINE void
@@ -299,16 +304,17 @@ vf_transpose(vf r[VL])
 
 #endif
 
+/* The scale of a Q8_0 block, from the vector that starts with it. */
 INLINE float
 scale_q8_0(const unsigned char *block)
 {
+#if defined(__AVX2__)
 	uint16_t bits;
 
 	memcpy(&bits, block, sizeof bits);
-#if defined(__AVX2__)
 	return _cvtsh_ss(bits);
 #else
-	return f16_to_f32(bits);
+	return vf_load_f16(block)[0];
 #endif
 }
 

@@ -3,10 +3,6 @@
  */
 #include "engine/cpu/matmul.h"
 
-/* Up to this many rows dot products are faster (bench-matmul prints both): weights need no packing,
- * and Q8_0 weights are multiplied as integers. */
-#define DOT_MAX_ROWS 16
-#define DOT_MAX_ROWS_Q8_0 16
 /* Multiplications of a piece at least; weights of about this many bytes take microseconds. */
 #define PIECE_MACS (INT64_C(1) << 16)
 
@@ -65,7 +61,7 @@ cpu_linear(void *state, const struct tensor *x, const struct tensor *w, const fl
 	struct cpu *cpu = state;
 	int64_t k = tensor_cols(w), n = tensor_rows(w), rows = tensor_rows(x);
 
-	if (rows <= (w->dtype == DTYPE_Q8_0 ? DOT_MAX_ROWS_Q8_0 : DOT_MAX_ROWS)) {
+	if (rows <= cpu->matmul->dot_max_rows) {
 		linear_of_few_rows(cpu, x, w, bias, y);
 		return;
 	}

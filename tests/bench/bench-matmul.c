@@ -5,7 +5,7 @@
  * rate of reading memory (a sum over a buffer larger than the caches), both on all threads, and
  * prints each operation as a share of one or the other.
  *
- * Usage: bench-matmul [isa [threads]]
+ * Usage: bench-matmul [isa [threads [products|lora|few-rows]]]; threads 0: all
  */
 #include <math.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #include "engine/cpu/threads.h"
 
 #define BUFFER_BYTES ((size_t)512 << 20)
-#define RUN_SECONDS 2e-3
-#define TRIALS 40
+#define RUN_SECONDS 5e-4
+#define TRIALS 100
 
 static double
 now(void)
@@ -378,6 +378,7 @@ int
 main(int argc, char **argv)
 {
 	int n_threads = argc > 2 ? atoi(argv[2]) : 0;
+	const char *what = argc > 3 ? argv[3] : NULL;
 	struct backend *backend = open_or_exit(argc > 1 ? argv[1] : NULL, n_threads, false);
 	struct backend *precise = open_or_exit(argc > 1 ? argv[1] : NULL, n_threads, true);
 	char isa[16] = "";
@@ -389,13 +390,17 @@ main(int argc, char **argv)
 	measure_bandwidth(&machine);
 	printf("%s: peak %.1f GFLOP/s, reading %.1f GB/s\n", backend->description,
 	    machine.flops * 1e-9, machine.bytes_per_s * 1e-9);
-	bench_products(&machine, backend);
-	bench_lora(&machine, backend);
-	bench_few_rows(&machine, backend, "f32", DTYPE_F32);
-	bench_few_rows(&machine, backend, "f16", DTYPE_F16);
-	bench_few_rows(&machine, backend, "bf16", DTYPE_BF16);
-	bench_few_rows(&machine, backend, "q8_0", DTYPE_Q8_0);
-	bench_few_rows(&machine, precise, "q8_0 precise", DTYPE_Q8_0);
+	if (what == NULL || strcmp(what, "products") == 0)
+		bench_products(&machine, backend);
+	if (what == NULL || strcmp(what, "lora") == 0)
+		bench_lora(&machine, backend);
+	if (what == NULL || strcmp(what, "few-rows") == 0) {
+		bench_few_rows(&machine, backend, "f32", DTYPE_F32);
+		bench_few_rows(&machine, backend, "f16", DTYPE_F16);
+		bench_few_rows(&machine, backend, "bf16", DTYPE_BF16);
+		bench_few_rows(&machine, backend, "q8_0", DTYPE_Q8_0);
+		bench_few_rows(&machine, precise, "q8_0 precise", DTYPE_Q8_0);
+	}
 	cpu_backend_close(backend);
 	cpu_backend_close(precise);
 	return 0;
