@@ -257,6 +257,10 @@ T2L_API enum t2l_status t2l_hypernet_generate_many(struct t2l_hypernet *hypernet
     const float *task_embeddings, const char *const *tasks, size_t n, struct t2l_adapter **adapters,
     struct t2l_error *err);
 
+/* A safetensors file with task_emb F32 [d] or [n,d] -> *values [n, size], to be given to t2l_free(). */
+T2L_API enum t2l_status t2l_read_embeddings(const char *path, int size, float **values, size_t *n,
+    struct t2l_error *err);
+
 /* ---- session: K lanes over one base ---- */
 
 struct t2l_session;

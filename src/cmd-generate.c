@@ -1,0 +1,490 @@
+/* t2l generate - make an adapter from a sentence. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "src/command.h"
+#include "src/options.h"
+#include "src/workplace.h"
+
+#define MAX_BATCH_BYTES ((size_t)64 << 20)
+#define DEFAULT_WORKERS 32
+
+static const char *const variant_names[] = { "S", "M", "L", NULL };
+static const char *const size_names[] = { "small", "medium", "large", NULL };
+static const char *const format_names[] = { "native", "peft", NULL };
+
+static const struct option_spec options[] = {
+	{ "task", 't', OPTION_TEXT, MANY, "what the model should do, in a sentence" },
+	{ "batch-file", 0, OPTION_PATH, 0,
+	    "one task a line, or JSONL {\"task\":..,\"name\":..,\"output\":..}" },
+	{ "embedding", 0, OPTION_PATH, 0,
+	    "task embeddings: safetensors with task_emb F32 [d] or [n,d]" },
+	{ "output", 'o', OPTION_PATH, 0,
+	    "file ending in .safetensors, or a directory (several tasks: their folder); without it "
+	    "the "
+	    "adapter goes to the catalog" },
+	{ "format", 0, OPTION_CHOICE, 0, "of the output", .choices = format_names },
+	{ "name", 'n', OPTION_TEXT, 0, "name in the catalog" },
+	{ "tag", 0, OPTION_TEXT, MANY, "tag in the catalog" },
+	{ "keep", 'k', OPTION_FLAG, 0, "keep in the catalog although there is an --output" },
+	{ "variant", 0, OPTION_CHOICE, 0, "size of the demo's hypernet", .choices = variant_names,
+	    .setting = "hypernet.variant" },
+	{ "model-size", 0, OPTION_CHOICE, 0, "the same in words", .choices = size_names },
+	{ "model", 'm', OPTION_PATH, 0, "hypernet checkpoint", .setting = "hypernet.path" },
+	{ "encoder", 0, OPTION_PATH, 0, "task encoder", .setting = "encoder.path" },
+	{ "base-model", 'b', OPTION_MODEL, 0, "base that --architecture and --validate look at",
+	    .setting = "base.model" },
+	{ "architecture", 0, OPTION_TEXT, 0, "refuse unless the base is of this architecture" },
+	{ "validate", 0, OPTION_FLAG, 0,
+	    "check numbers and fit to the base before it is reported" },
+	{ "workers", 'w', OPTION_INTEGER, 0, "lines of a batch file in work at once; 0: 32",
+	    .min = 0, .max = 256, .setting = "generate.workers" },
+	{ "config", 0, OPTION_PATH, 0, "settings file (TOML or YAML)" },
+	{ 0 },
+};
+
+/* One task of the run. */
+struct job {
+	char *task, *name, *output; /* name and output may be NULL */
+	size_t line;
+};
+struct jobs {
+	struct job *items;
+	size_t n;
+};
+
+static bool
+add_job(struct context *ctx, struct jobs *jobs, const char *task, const char *name,
+    const char *output, size_t line)
+{
+	struct job *items = realloc(jobs->items, (jobs->n + 1) * sizeof *items);
+
+	if (items != NULL)
+		jobs->items = items;
+	if (items == NULL) {
+		context_fail(ctx, "out of memory");
+		return false;
+	}
+	items[jobs->n++] = (struct job){ strdup(task), name ? strdup(name) : NULL,
+		output ? strdup(output) : NULL, line };
+	return true;
+}
+
+static void
+free_jobs(struct jobs *jobs)
+{
+	for (size_t i = 0; i < jobs->n; i++) {
+		free(jobs->items[i].task);
+		free(jobs->items[i].name);
+		free(jobs->items[i].output);
+	}
+	free(jobs->items);
+}
+
+/* A text member of a JSON line; false when it is there but no text. */
+static bool
+member(const cJSON *object, const char *key, const char **text)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	*text = cJSON_IsString(item) ? item->valuestring : NULL;
+	return item == NULL || cJSON_IsString(item);
+}
+
+static bool
+read_json_line(struct context *ctx, const char *path, struct jobs *jobs, const char *line, size_t n,
+    size_t number)
+{
+	cJSON *object = cJSON_ParseWithLength(line, n);
+	const char *task, *name, *output;
+	bool fine = cJSON_IsObject(object) && member(object, "task", &task) &&
+		    member(object, "name", &name) && member(object, "output", &output) &&
+		    task != NULL;
+
+	if (!fine)
+		context_fail(
+		    ctx, "%s line %zu: an object with a text \"task\" is wanted", path, number);
+	else
+		fine = add_job(ctx, jobs, task, name, output, number);
+	cJSON_Delete(object);
+	return fine;
+}
+
+static bool
+read_batch(struct context *ctx, const char *path, struct jobs *jobs)
+{
+	size_t n, number = 0;
+	char *text = read_whole_file(path, MAX_BATCH_BYTES, &n), *rest = text;
+	bool fine = text != NULL;
+
+	if (!fine)
+		context_fail(ctx, "cannot read '%s': %s", path, strerror(errno));
+	for (char *line; fine && (line = strsep(&rest, "\n")) != NULL;) {
+		size_t length = strlen(line);
+
+		number++;
+		if (length > 0 && line[length - 1] == '\r')
+			line[--length] = '\0';
+		if (line[0] == '{')
+			fine = read_json_line(ctx, path, jobs, line, length, number);
+		else if (line[strspn(line, " \t")] != '\0')
+			fine = add_job(ctx, jobs, line, NULL, NULL, number);
+	}
+	if (fine && jobs->n == 0)
+		fine = (context_fail(ctx, "'%s' holds no task", path), false);
+	free(text);
+	return fine;
+}
+
+/* ---- one run ---- */
+
+struct run {
+	struct context *ctx;
+	const struct options *options;
+	struct t2l_hypernet *hypernet;
+	struct t2l_encoder *encoder; /* NULL with --embedding */
+	struct t2l_model *model;     /* NULL unless asked to check */
+	const char *output, *name;
+	const char **tags;
+	size_t n_tags;
+	bool keep, peft, one;
+};
+
+static double
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+static bool
+ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Words of the task joined by '-', for a file: "translate-the-english-word". */
+static void
+slug(const char *task, size_t number, char *name, size_t size)
+{
+	size_t n = 0, limit = size < 48 ? size - 1 : 48;
+
+	for (; *task != '\0' && n < limit; task++) {
+		unsigned char c = (unsigned char)*task;
+		bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			    (c >= 'A' && c <= 'Z') || c >= 0x80;
+
+		if (word && c < 0x80)
+			name[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+		else if (!word && n > 0 && name[n - 1] != '-')
+			name[n++] = '-';
+	}
+	while (n > 0 && name[n - 1] == '-')
+		n--;
+	name[n] = '\0';
+	if (n == 0)
+		snprintf(name, size, "task-%zu", number);
+}
+
+/* Where this job's adapter is written; false: nowhere. */
+static bool
+output_path(const struct run *run, const struct job *job, size_t index, char *path, size_t size)
+{
+	char name[64];
+
+	if (job->output != NULL) {
+		snprintf(path, size, "%s", job->output);
+		return true;
+	}
+	if (run->output == NULL)
+		return false;
+	if (run->one) {
+		snprintf(path, size, "%s", run->output);
+		return true;
+	}
+	slug(job->name ? job->name : job->task ? job->task : "", index + 1, name, sizeof name);
+	/* Numbered, so that two like tasks do not overwrite each other. */
+	snprintf(path, size, "%s/%03zu-%s%s", run->output, index + 1, name,
+	    run->peft ? "" : ".safetensors");
+	return true;
+}
+
+static bool
+write_output(const struct run *run, const struct t2l_adapter *adapter, const char *path)
+{
+	struct t2l_error err;
+	bool directory = run->peft || !ends_with(path, ".safetensors");
+	enum t2l_status status = directory ? t2l_adapter_export_peft(adapter, path, NULL, &err)
+					   : t2l_adapter_save(adapter, path, &err);
+
+	if (status != T2L_OK)
+		context_fail_error(run->ctx, &err);
+	return status == T2L_OK;
+}
+
+static bool
+check(const struct run *run, const struct t2l_adapter *adapter)
+{
+	struct t2l_error err;
+	bool other_base;
+
+	if (run->model == NULL || !option_flag(run->options, "validate"))
+		return true;
+	if (t2l_adapter_check(adapter, run->model, &other_base, &err) != T2L_OK) {
+		context_fail_error(run->ctx, &err);
+		return false;
+	}
+	if (other_base)
+		context_fail(run->ctx, "the adapter was made for other weights than those of '%s'",
+		    t2l_model_facts(run->model)->name);
+	return !other_base;
+}
+
+static void
+tell(const struct run *run, const struct job *job, const struct t2l_adapter *adapter,
+    const char *path, const struct kept *kept, double ms)
+{
+	const struct t2l_adapter_facts *facts = t2l_adapter_facts(adapter);
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "task", job->task ? job->task : "");
+	if (kept->id > 0) {
+		cJSON_AddNumberToObject(object, "id", (double)kept->id);
+		cJSON_AddStringToObject(object, "name", kept->name);
+	}
+	cJSON_AddStringToObject(object, "path", path);
+	cJSON_AddStringToObject(object, "hash", facts->hash);
+	cJSON_AddNumberToObject(object, "rank", facts->rank);
+	cJSON_AddNumberToObject(object, "scale", facts->scale);
+	cJSON_AddNumberToObject(object, "parameters", (double)facts->n_parameters);
+	cJSON_AddNumberToObject(object, "generation_ms", ms);
+	say_json(run->ctx, object);
+	if (kept->id > 0)
+		say(run->ctx, "%s  (#%lld, rank %d, %lld numbers, %.1f ms)\n", kept->name,
+		    (long long)kept->id, facts->rank, (long long)facts->n_parameters, ms);
+	else
+		say(run->ctx, "%s  (rank %d, %lld numbers, %.1f ms)\n", path, facts->rank,
+		    (long long)facts->n_parameters, ms);
+}
+
+static bool
+finish_job(const struct run *run, const struct job *job, size_t index,
+    const struct t2l_adapter *adapter, double ms)
+{
+	struct kept kept = { 0 };
+	char path[4096] = "";
+	bool written = output_path(run, job, index, path, sizeof path);
+
+	if (!check(run, adapter) || (written && !write_output(run, adapter, path)))
+		return false;
+	if (run->keep || !written) {
+		struct keep_options keep = { .name = job->name ? job->name : run->name,
+			.source = "generated",
+			.generation_ms = ms,
+			.tags = run->tags,
+			.n_tags = run->n_tags };
+
+		if (!workplace_keep(run->ctx, adapter, &keep, &kept))
+			return false;
+		if (!written)
+			snprintf(path, sizeof path, "%s", kept.path);
+	}
+	tell(run, job, adapter, path, &kept, ms);
+	return true;
+}
+
+/* Embeds and generates N jobs at once; given embeddings are taken instead of the tasks' when not
+ * NULL. */
+static bool
+run_some(const struct run *run, const struct job *jobs, size_t first, size_t n, const float *given)
+{
+	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
+	float *embeddings = calloc(n * size, sizeof *embeddings);
+	struct t2l_adapter **adapters = calloc(n, sizeof(struct t2l_adapter *));
+	const char **tasks = calloc(n, sizeof *tasks);
+	double began = now_ms(), ms;
+	struct t2l_error err = { 0 };
+	enum t2l_status status = T2L_OK;
+	size_t done = 0;
+
+	if (embeddings == NULL || adapters == NULL || tasks == NULL)
+		status = T2L_ENOMEM, snprintf(err.message, sizeof err.message, "out of memory");
+	for (size_t i = 0; i < n && status == T2L_OK; i++) {
+		tasks[i] = jobs[i].task;
+		if (given != NULL)
+			memcpy(embeddings + i * size, given + i * size, size * sizeof *given);
+		else
+			status = t2l_hypernet_embed(
+			    run->hypernet, run->encoder, tasks[i], embeddings + i * size, &err);
+		if (status != T2L_OK && jobs[i].line > 0)
+			context_fail(run->ctx, "line %zu: %s", jobs[i].line, err.message);
+		else if (status != T2L_OK)
+			context_fail_error(run->ctx, &err);
+	}
+	if (status == T2L_OK) {
+		status =
+		    t2l_hypernet_generate_many(run->hypernet, embeddings, tasks, n, adapters, &err);
+		if (status != T2L_OK)
+			context_fail_error(run->ctx, &err);
+	}
+	ms = (now_ms() - began) / (double)n;
+	if (status == T2L_OK)
+		while (done < n && finish_job(run, &jobs[done], first + done, adapters[done], ms))
+			done++;
+	for (size_t i = 0; adapters != NULL && i < n; i++)
+		t2l_adapter_close(adapters[i]);
+	free(embeddings);
+	free(adapters);
+	free(tasks);
+	return done == n;
+}
+
+static int
+run_all(struct run *run, const struct jobs *jobs, const float *given)
+{
+	size_t at_once = (size_t)option_integer(run->options, "workers");
+	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
+
+	if (at_once == 0)
+		at_once = DEFAULT_WORKERS;
+	for (size_t i = 0; i < jobs->n; i += at_once) {
+		size_t n = jobs->n - i < at_once ? jobs->n - i : at_once;
+
+		if (atomic_load(run->ctx->cancelled))
+			return context_fail(
+				   run->ctx, "interrupted after %zu of %zu tasks", i, jobs->n) +
+			       129;
+		if (jobs->n > at_once)
+			progress(run->ctx, "generating", (double)i, (double)jobs->n, NULL, -1);
+		if (!run_some(run, jobs->items + i, i, n, given ? given + i * size : NULL))
+			return 1;
+	}
+	return 0;
+}
+
+/* ---- what is asked for ---- */
+
+static bool
+open_things(struct run *run)
+{
+	struct context *ctx = run->ctx;
+	const char *size = option_text(run->options, "model-size");
+	const char *variant = option_text(run->options, "variant");
+	const char *architecture = option_text(run->options, "architecture");
+	struct t2l_error err;
+
+	for (size_t i = 0; size != NULL && size_names[i] != NULL; i++)
+		if (strcmp(size, size_names[i]) == 0)
+			variant = variant_names[i];
+	if (!workplace_hypernet(ctx, option_text(run->options, "model"), variant, &run->hypernet))
+		return false;
+	if (option_text(run->options, "embedding") == NULL &&
+	    (!workplace_encoder(ctx, option_text(run->options, "encoder"), &run->encoder)))
+		return false;
+	if (architecture == NULL && !option_flag(run->options, "validate"))
+		return true;
+	if (!workplace_model(ctx, option_text(run->options, "base-model"), &run->model))
+		return false;
+	if (t2l_hypernet_check(run->hypernet, run->model, run->encoder, &err) != T2L_OK) {
+		context_fail_error(ctx, &err);
+		return false;
+	}
+	if (architecture != NULL &&
+	    strcmp(architecture, t2l_model_facts(run->model)->architecture) != 0) {
+		context_fail(ctx,
+		    "--architecture %s: the hypernet '%s' makes adapters for '%s', a %s",
+		    architecture, t2l_hypernet_facts(run->hypernet)->name,
+		    t2l_model_facts(run->model)->name, t2l_model_facts(run->model)->architecture);
+		return false;
+	}
+	return true;
+}
+
+static bool
+collect(struct context *ctx, const struct options *opt, struct jobs *jobs)
+{
+	const char *file = option_text(opt, "batch-file");
+
+	for (size_t i = 0; i < option_count(opt, "task"); i++)
+		if (!add_job(ctx, jobs, option_nth(opt, "task", i), NULL, NULL, 0))
+			return false;
+	return file == NULL || read_batch(ctx, file, jobs);
+}
+
+static int
+generate_run(struct context *ctx, const struct options *opt)
+{
+	struct run run = { .ctx = ctx,
+		.options = opt,
+		.output = option_text(opt, "output"),
+		.name = option_text(opt, "name"),
+		.keep = option_flag(opt, "keep") || option_given(opt, "name") ||
+			option_given(opt, "tag") };
+	const char *format = option_text(opt, "format");
+	const char *embedding = option_text(opt, "embedding");
+	struct jobs jobs = { 0 };
+	float *given = NULL;
+	int status = 1;
+
+	run.peft = format != NULL && strcmp(format, "peft") == 0;
+	run.n_tags = option_count(opt, "tag");
+	run.tags = calloc(run.n_tags + 1, sizeof *run.tags);
+	for (size_t i = 0; run.tags != NULL && i < run.n_tags; i++)
+		run.tags[i] = option_nth(opt, "tag", i);
+	if (option_count(opt, "task") == 0 && option_text(opt, "batch-file") == NULL &&
+	    embedding == NULL)
+		status = context_usage(ctx, "--task, --batch-file or --embedding is wanted");
+	else if (collect(ctx, opt, &jobs) && open_things(&run)) {
+		size_t n = 0;
+		struct t2l_error err;
+
+		if (embedding != NULL &&
+		    t2l_read_embeddings(embedding, t2l_hypernet_facts(run.hypernet)->embedding_size,
+			&given, &n, &err) != T2L_OK) {
+			status = context_fail_error(ctx, &err);
+		} else if (embedding != NULL && jobs.n != 0 && jobs.n != n) {
+			status = context_fail(
+			    ctx, "%zu tasks for the %zu embeddings of '%s'", jobs.n, n, embedding);
+		} else {
+			while (jobs.n < n && add_job(ctx, &jobs, "", NULL, NULL, 0))
+				;
+			run.one = jobs.n == 1;
+			if (!run.one && run.output != NULL && mkdir(run.output, 0777) != 0 &&
+			    errno != EEXIST)
+				status = context_fail(ctx, "cannot make the folder '%s': %s",
+				    run.output, strerror(errno));
+			else
+				status = run_all(&run, &jobs, given);
+		}
+	}
+	t2l_free(given);
+	free_jobs(&jobs);
+	free(run.tags);
+	return status;
+}
+
+const struct command command_generate = {
+	.name = "generate",
+	.summary = "make an adapter from a sentence",
+	.details = "The hypernetwork turns the description into a LoRA adapter in milliseconds; no "
+		   "base weights "
+		   "are read. Without --output the adapter is kept in the catalog.",
+	.example =
+	    "t2l generate --task \"translate the English word to Spanish\" --name translate-es",
+	.options = options,
+	.run = generate_run,
+};
