@@ -360,7 +360,7 @@ static const struct wrapper wrappers[] = {
 	{ "brackets", .before = "[", .after = "]" },
 	{ "exclaim", .before = "", .after = "!" },
 	{ "twice", .before = "", .after = "", .twice = true },
-	{ "parens", .before = "(", .after = ")" },
+	{ "stars", .before = "*", .after = "*" },
 	{ "question", .before = "", .after = "?" },
 };
 
