@@ -7,10 +7,10 @@ CPU_KERNELS = \
 	engine/cpu/kernels-rows.c engine/cpu/kernels-norms.c engine/cpu/kernels-softmax.c \
 	engine/cpu/kernels-rows.h engine/cpu/kernels-math.h
 
-# The explicit -f options keep loops vectorised although the user's -O2 comes after our -O3.
+# "omp simd" loops are vectorised although the user's -O2 comes after our -O3.
 KERNELS_CPPFLAGS = $(AM_CPPFLAGS) -DT2L_BUILDING
-KERNELS_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -O3 -fvect-cost-model=dynamic \
-	-Wno-ignored-optimization-argument -fno-math-errno -fno-trapping-math -fopenmp-simd
+KERNELS_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -O3 \
+	-fno-math-errno -fno-trapping-math -fopenmp-simd
 
 noinst_LTLIBRARIES += engine/cpu/libkernels-plain.la
 engine_cpu_libkernels_plain_la_SOURCES = $(CPU_KERNELS)
