@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "src/adapter-output.h"
 #include "src/command.h"
 #include "src/options.h"
 #include "src/workplace.h"
@@ -21,7 +22,6 @@
 
 static const char *const variant_names[] = { "S", "M", "L", NULL };
 static const char *const size_names[] = { "small", "medium", "large", NULL };
-static const char *const format_names[] = { "native", "peft", NULL };
 
 static const struct option_spec options[] = {
 	{ "task", 't', OPTION_TEXT, MANY, "what the model should do, in a sentence" },
@@ -29,14 +29,7 @@ static const struct option_spec options[] = {
 	    "one task a line, or JSONL {\"task\":..,\"name\":..,\"output\":..}" },
 	{ "embedding", 0, OPTION_PATH, 0,
 	    "task embeddings: safetensors with task_emb F32 [d] or [n,d]" },
-	{ "output", 'o', OPTION_PATH, 0,
-	    "file ending in .safetensors, or a directory (several tasks: their folder); without it "
-	    "the "
-	    "adapter goes to the catalog" },
-	{ "format", 0, OPTION_CHOICE, 0, "of the output", .choices = format_names },
-	{ "name", 'n', OPTION_TEXT, 0, "name in the catalog" },
-	{ "tag", 0, OPTION_TEXT, MANY, "tag in the catalog" },
-	{ "keep", 'k', OPTION_FLAG, 0, "keep in the catalog although there is an --output" },
+	ADAPTER_OUTPUT_OPTIONS,
 	{ "variant", 0, OPTION_CHOICE, 0, "size of the demo's hypernet", .choices = variant_names,
 	    .setting = "hypernet.variant" },
 	{ "model-size", 0, OPTION_CHOICE, 0, "the same in words", .choices = size_names },
@@ -169,14 +162,6 @@ now_ms(void)
 	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), m = strlen(end);
-
-	return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Words of the task joined by '-', for a file: "translate-the-english-word". */
 static void
 slug(const char *task, size_t number, char *name, size_t size)
@@ -221,19 +206,6 @@ output_path(const struct run *run, const struct job *job, size_t index, char *pa
 	snprintf(path, size, "%s/%03zu-%s%s", run->output, index + 1, name,
 	    run->peft ? "" : ".safetensors");
 	return true;
-}
-
-static bool
-write_output(const struct run *run, const struct t2l_adapter *adapter, const char *path)
-{
-	struct t2l_error err;
-	bool directory = run->peft || !ends_with(path, ".safetensors");
-	enum t2l_status status = directory ? t2l_adapter_export_peft(adapter, path, NULL, &err)
-					   : t2l_adapter_save(adapter, path, &err);
-
-	if (status != T2L_OK)
-		context_fail_error(run->ctx, &err);
-	return status == T2L_OK;
 }
 
 static bool
@@ -289,7 +261,8 @@ finish_job(const struct run *run, const struct job *job, size_t index,
 	char path[4096] = "";
 	bool written = output_path(run, job, index, path, sizeof path);
 
-	if (!check(run, adapter) || (written && !write_output(run, adapter, path)))
+	if (!check(run, adapter) || (written && !adapter_write(run->ctx, adapter, path,
+						    option_text(run->options, "format"))))
 		return false;
 	if (run->keep || !written) {
 		struct keep_options keep = { .name = job->name ? job->name : run->name,

@@ -1,4 +1,5 @@
-/* main.c - sets up the context of a run: terminal or pipe, signals, settings; then runs the command. */
+/* main.c - sets up the context of a run: terminal or pipe, signals, settings; then runs the
+ * command. */
 
 #include "config.h"
 
@@ -59,7 +60,8 @@ stream_output(FILE *stream)
 	return (struct output){ write_stream, stream, terminal, size.ws_col };
 }
 
-/* --config FILE anywhere on the line: it decides the settings that options fall back on. Commands that have a
+/* --config FILE anywhere on the line: it decides the settings that options fall back on. Commands
+ * that have a
  * --config of their own (train: the recipe) keep it. */
 static const char *
 project_file(int argc, char **argv)
@@ -109,7 +111,8 @@ main(int argc, char **argv)
 	if (ctx.settings == NULL)
 		return context_fail(&ctx, "%s", message) + 1;
 	ctx.workplace = workplace_new();
-	status = ctx.workplace == NULL ? context_fail(&ctx, "out of memory") : run(&ctx, argc, argv);
+	status =
+	    ctx.workplace == NULL ? context_fail(&ctx, "out of memory") : run(&ctx, argc, argv);
 	if (fflush(stdout) != 0 && status == 0)
 		status = context_fail(&ctx, "the results could not be written");
 	if (atomic_load(&cancelled) && status != 0)

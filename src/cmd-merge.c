@@ -1,0 +1,169 @@
+/* t2l merge - combine adapters into one. */
+
+#include "config.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/adapter-output.h"
+#include "src/command.h"
+#include "src/options.h"
+#include "src/workplace.h"
+
+static const struct option_spec options[] = {
+	{ "adapters", 'a', OPTION_ADAPTER, MANY | REQUIRED,
+	    "adapters to merge: names, paths or globs, each perhaps NAME:WEIGHT" },
+	{ "weights", 'w', OPTION_NUMBERS, 0, "one for each, instead of those in the names",
+	    .min = -1000, .max = 1000 },
+	{ "merge-strategy", 's', OPTION_TEXT, 0, "how (--strategies lists them)",
+	    .fallback = "linear", .argument = "NAME" },
+	{ "strategies", 0, OPTION_FLAG, 0, "list the strategies" },
+	ADAPTER_OUTPUT_OPTIONS,
+	{ 0 },
+};
+
+/* All adapters of the line in one list, with where they come from. */
+struct inputs {
+	const struct t2l_adapter **adapters;
+	float *weights;
+	struct store_parent *parents;
+	size_t n, n_parents;
+	bool weighted; /* a NAME:WEIGHT was written */
+};
+
+static bool
+add_input(struct context *ctx, struct inputs *inputs, const char *text)
+{
+	struct mix mix;
+	size_t n = inputs->n + 1;
+	const struct t2l_adapter **adapters = realloc(inputs->adapters, n * sizeof *adapters);
+	float *weights = realloc(inputs->weights, n * sizeof *weights);
+	struct store_parent *parents = realloc(inputs->parents, n * sizeof *parents);
+
+	inputs->adapters = adapters ? adapters : inputs->adapters;
+	inputs->weights = weights ? weights : inputs->weights;
+	inputs->parents = parents ? parents : inputs->parents;
+	if (adapters == NULL || weights == NULL || parents == NULL) {
+		context_fail(ctx, "out of memory");
+		return false;
+	}
+	if (!mix_parse(ctx, text, &mix))
+		return false;
+	if (mix.n != 1) {
+		context_fail(ctx, "'%s': one adapter is wanted here", text);
+		mix_release(&mix);
+		return false;
+	}
+	adapters[inputs->n] = t2l_adapter_ref(mix.adapters[0]);
+	weights[inputs->n++] = mix.weights[0];
+	inputs->weighted |= strrchr(text, ':') != NULL;
+	if (mix.adapter_id != 0)
+		parents[inputs->n_parents++] =
+		    (struct store_parent){ .id = mix.adapter_id, .weight = (double)mix.weights[0] };
+	mix_release(&mix);
+	return true;
+}
+
+static bool
+add_inputs(struct context *ctx, struct inputs *inputs, const char *text)
+{
+	glob_t found;
+	bool fine = true;
+
+	if (strpbrk(text, "*?[") == NULL || glob(text, 0, NULL, &found) != 0)
+		return add_input(ctx, inputs, text);
+	for (size_t i = 0; i < found.gl_pathc && fine; i++)
+		fine = add_input(ctx, inputs, found.gl_pathv[i]);
+	globfree(&found);
+	return fine;
+}
+
+static void
+list_strategies(struct context *ctx)
+{
+	const char *const *names = t2l_merge_strategies();
+
+	for (size_t i = 0; names[i] != NULL; i++) {
+		cJSON *object = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(object, "strategy", names[i]);
+		cJSON_AddStringToObject(object, "help", t2l_merge_strategy_help(names[i]));
+		say_json(ctx, object);
+		say(ctx, "%-10s %s\n", names[i], t2l_merge_strategy_help(names[i]));
+	}
+}
+
+/* Equal shares unless weights are given: the mean, not the sum, is what people expect of a merge.
+ */
+static bool
+settle_weights(struct context *ctx, const struct options *opt, struct inputs *inputs)
+{
+	size_t n;
+	const double *weights = option_numbers(opt, "weights", &n);
+
+	if (n != 0 && n != inputs->n) {
+		context_usage(ctx, "%zu weights for %zu adapters", n, inputs->n);
+		return false;
+	}
+	for (size_t i = 0; i < inputs->n; i++) {
+		if (n != 0)
+			inputs->weights[i] = (float)weights[i];
+		else if (!inputs->weighted)
+			inputs->weights[i] = 1.0f / (float)inputs->n;
+	}
+	return true;
+}
+
+static int
+merge_run(struct context *ctx, const struct options *opt)
+{
+	struct inputs inputs = { 0 };
+	struct t2l_adapter *merged = NULL;
+	const char *strategy = option_text(opt, "merge-strategy");
+	char kind[96];
+	struct t2l_error err;
+	bool fine = true;
+	int status = 1;
+
+	if (option_flag(opt, "strategies")) {
+		list_strategies(ctx);
+		return 0;
+	}
+	for (size_t i = 0; i < option_count(opt, "adapters") && fine; i++)
+		fine = add_inputs(ctx, &inputs, option_nth(opt, "adapters", i));
+	fine = fine && settle_weights(ctx, opt, &inputs);
+	if (fine && t2l_adapter_merge(strategy, inputs.adapters, inputs.weights, inputs.n, &merged,
+			&err) != T2L_OK)
+		status = context_fail_error(ctx, &err);
+	else if (fine) {
+		snprintf(kind, sizeof kind, "merge %.80s", strategy);
+		for (size_t i = 0; i < inputs.n_parents; i++)
+			inputs.parents[i].kind = kind;
+		struct keep_options keep = {
+			.source = "merged", .parents = inputs.parents, .n_parents = inputs.n_parents
+		};
+
+		status = adapter_output(ctx, opt, merged, &keep);
+	}
+	t2l_adapter_close(merged);
+	for (size_t i = 0; i < inputs.n; i++)
+		t2l_adapter_close((struct t2l_adapter *)inputs.adapters[i]);
+	free(inputs.adapters);
+	free(inputs.weights);
+	free(inputs.parents);
+	return status;
+}
+
+const struct command command_merge = {
+	.name = "merge",
+	.summary = "combine adapters into one",
+	.details =
+	    "The merge is a weighted sum of the adapters' effects: it mixes tasks, it does not "
+	    "compose them. For "
+	    "a task that is two tasks in one, describe both in one sentence to t2l generate.",
+	.example = "t2l merge --adapters translate-es translate-fr --weights 0.5,0.5 --name both",
+	.options = options,
+	.run = merge_run,
+};
