@@ -43,8 +43,6 @@ render(const struct chat_template *template, const struct tokenizer *tokenizer,
 	return status;
 }
 
-/* The template is parsed here and not when the model opens: one that we can't read is no reason not
- * to run the model on plain text. */
 enum t2l_status
 t2l_chat_render(const struct t2l_model *model, const char *template_source,
     const struct t2l_message *messages, size_t n_messages, bool add_generation_prompt, char **text,
@@ -54,6 +52,9 @@ t2l_chat_render(const struct t2l_model *model, const char *template_source,
 	struct chat_template *template = NULL;
 	enum t2l_status status;
 
+	if (template_source == NULL && base->chat_template != NULL)
+		return render(base->chat_template, base->tokenizer, messages, n_messages,
+		    add_generation_prompt, text, err);
 	if (template_source == NULL && base->tokenizer != NULL)
 		template_source = tokenizer_chat_template(base->tokenizer);
 	if (template_source == NULL)

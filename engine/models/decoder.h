@@ -93,13 +93,15 @@ int64_t decoder_module_out(const struct decoder_config *config, enum module modu
 /* ---- loading: loader-hf.c, loader-gguf.c ---- */
 
 struct tokenizer;
+struct chat_template;
 
 /* A base model with all that its directory or file gives. t2l_model (models/model.c) is this. */
 struct model_source; /* the mapped files */
 struct base_model {
 	struct t2l_model_facts facts;
 	struct decoder decoder;
-	struct tokenizer *tokenizer; /* NULL when there is none */
+	struct tokenizer *tokenizer;	     /* NULL when there is none */
+	struct chat_template *chat_template; /* NULL when there is none, or none that we can read */
 	struct model_source *source;
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/text/chat-template.h"
 #include "engine/text/tokenizer.h"
 
 void
@@ -43,6 +44,19 @@ choose(const char *path, struct base_model *model, struct t2l_error *err)
 	return load_gguf(path, model, err);
 }
 
+/* A template that we can't read is no reason not to run the model on plain text: who renders a
+ * chat is told why then (chat.c). */
+static void
+parse_chat_template(struct base_model *model)
+{
+	const char *source =
+	    model->tokenizer != NULL ? tokenizer_chat_template(model->tokenizer) : NULL;
+
+	if (source != NULL)
+		chat_template_parse(
+		    source, strlen(source), model->facts.name, &model->chat_template, NULL);
+}
+
 enum t2l_status
 base_model_open(const char *path, struct base_model **out, struct t2l_error *err)
 {
@@ -62,6 +76,7 @@ base_model_open(const char *path, struct base_model **out, struct t2l_error *err
 		return status;
 	}
 	decoder_state_facts(&model->decoder, &model->facts);
+	parse_chat_template(model);
 	model->facts.has_tokenizer = model->tokenizer != NULL;
 	model->facts.has_chat_template =
 	    model->tokenizer != NULL && tokenizer_chat_template(model->tokenizer) != NULL;
@@ -74,6 +89,7 @@ base_model_close(struct base_model *model)
 {
 	if (model == NULL)
 		return;
+	chat_template_close(model->chat_template);
 	tokenizer_close(model->tokenizer);
 	decoder_release(&model->decoder);
 	model_source_close(model->source);
