@@ -113,11 +113,18 @@ T2L_API enum t2l_status t2l_detokenize_stream(const struct t2l_model *model, con
 struct t2l_message {
 	const char *role, *content; /* "system", "user", "assistant" */
 };
-/* TEMPLATE: NULL the model's own; else the source of a Jinja template. BOS is in the text only when
- * the template writes it: tokenise with T2L_PARSE_SPECIAL, and T2L_ADD_SPECIAL never doubles it. */
-T2L_API enum t2l_status t2l_chat_render(const struct t2l_model *model, const char *template_source,
-    const struct t2l_message *messages, size_t n_messages, bool add_generation_prompt, char **text,
-    struct t2l_error *err);
+struct t2l_chat_options {
+	const char *template_source; /* Jinja; NULL: the model's own */
+	bool add_generation_prompt;
+	const char *bos_token, *eos_token; /* NULL: the model's */
+	const char *date;		   /* today as the template sees it; NULL: the clock's */
+};
+/* The conversation as the model reads it. BOS is in the text only when the template writes it:
+ * tokenise with T2L_PARSE_SPECIAL, and T2L_ADD_SPECIAL never doubles it. MODEL may be NULL when a
+ * template is given. */
+T2L_API enum t2l_status t2l_chat_render(const struct t2l_model *model,
+    const struct t2l_message *messages, size_t n_messages, const struct t2l_chat_options *options,
+    char **text, struct t2l_error *err);
 
 /* ---- task encoder: sentence -> embedding ---- */
 
@@ -199,7 +206,8 @@ T2L_API enum t2l_status t2l_adapter_export_peft(const struct t2l_adapter *adapte
     const char *directory, const struct t2l_peft_options *options, struct t2l_error *err);
 /* sum of weights[i] * adapter i by STRATEGY: "linear" as PEFT does it (one rank; A and B are each
  * summed with factors sqrt|weight * scale|, so effects mix), "cat" the exact sum with summed ranks.
- * The result's lineage names its parents. T2L_EMISMATCH: ranks, sizes or bases that do not agree. */
+ * The result's lineage names its parents. T2L_EMISMATCH: ranks, sizes or bases that do not agree.
+ */
 T2L_API enum t2l_status t2l_adapter_merge(const char *strategy,
     const struct t2l_adapter *const *adapters, const float *weights, size_t n,
     struct t2l_adapter **out, struct t2l_error *err);
@@ -257,9 +265,10 @@ T2L_API enum t2l_status t2l_hypernet_generate_many(struct t2l_hypernet *hypernet
     const float *task_embeddings, const char *const *tasks, size_t n, struct t2l_adapter **adapters,
     struct t2l_error *err);
 
-/* A safetensors file with task_emb F32 [d] or [n,d] -> *values [n, size], to be given to t2l_free(). */
-T2L_API enum t2l_status t2l_read_embeddings(const char *path, int size, float **values, size_t *n,
-    struct t2l_error *err);
+/* A safetensors file with task_emb F32 [d] or [n,d] -> *values [n, size], to be given to
+ * t2l_free(). */
+T2L_API enum t2l_status t2l_read_embeddings(
+    const char *path, int size, float **values, size_t *n, struct t2l_error *err);
 
 /* ---- session: K lanes over one base ---- */
 

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/utf8.h"
+#include "src/json-lines.h"
 #include "src/lanes.h"
 #include "src/options.h"
 
@@ -41,24 +42,6 @@ prompts_add_text(struct context *ctx, struct prompts *prompts, const char *text)
 	return prompt != NULL && (prompt->text = strdup(text)) != NULL;
 }
 
-/* Room for one more id; 0 .. 2^31-1. */
-static bool
-add_id(struct prompt *prompt, double id)
-{
-	int32_t *ids;
-
-	if (!(id >= 0) || id > INT32_MAX || id != (double)(int32_t)id)
-		return false;
-	if ((prompt->n_ids & (prompt->n_ids - 1)) == 0) {
-		ids = realloc(prompt->ids, (prompt->n_ids ? 2 * prompt->n_ids : 1) * sizeof *ids);
-		if (ids == NULL)
-			return false;
-		prompt->ids = ids;
-	}
-	prompt->ids[prompt->n_ids++] = (int32_t)id;
-	return true;
-}
-
 bool
 prompts_add_tokens(struct context *ctx, struct prompts *prompts, const char *list)
 {
@@ -66,17 +49,10 @@ prompts_add_tokens(struct context *ctx, struct prompts *prompts, const char *lis
 
 	if (prompt == NULL || (prompt->text = strdup(list)) == NULL)
 		return false;
-	for (const char *at = list; *at != '\0';) {
-		char *end;
-		double id = strtod(at, &end);
-
-		if (end == at || (*end != ',' && *end != '\0') || !add_id(prompt, id)) {
-			context_fail(ctx, "'%s' is no list of token ids like 1,2,3", list);
-			return false;
-		}
-		at = end + (*end == ',');
-	}
-	return true;
+	prompt->ids = text_ids(list, &prompt->n_ids);
+	if (prompt->ids == NULL || prompt->n_ids == 0)
+		context_fail(ctx, "'%s' is no list of token ids like 1,2,3", list);
+	return prompt->ids != NULL && prompt->n_ids > 0;
 }
 
 static bool
@@ -111,17 +87,14 @@ take_object(struct prompt *prompt, const cJSON *object)
 {
 	const cJSON *text = cJSON_GetObjectItemCaseSensitive(object, "prompt");
 	const cJSON *messages = cJSON_GetObjectItemCaseSensitive(object, "messages");
-	const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(object, "tokens"), *item;
+	const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(object, "tokens");
 
 	if (cJSON_IsArray(messages))
 		return take_messages(prompt, messages);
 	if (cJSON_IsArray(tokens)) {
-		cJSON_ArrayForEach(item, tokens)
-		{
-			if (!cJSON_IsNumber(item) || !add_id(prompt, item->valuedouble))
-				return false;
-		}
-		return prompt->n_ids > 0 && (prompt->text = strdup("")) != NULL;
+		prompt->ids = json_ids(tokens, &prompt->n_ids);
+		return prompt->ids != NULL && prompt->n_ids > 0 &&
+		       (prompt->text = strdup("")) != NULL;
 	}
 	return cJSON_IsString(text) && (prompt->text = strdup(text->valuestring)) != NULL;
 }
@@ -290,6 +263,8 @@ tokens_of(const struct lanes_job *job, const struct prompt *prompt, int32_t **id
 	const struct lane_settings *settings = job->settings;
 	struct t2l_message messages[2];
 	const struct t2l_message *list = prompt->messages;
+	struct t2l_chat_options options = { .template_source = settings->chat_template,
+		.add_generation_prompt = true };
 	size_t n_messages = 0;
 	enum t2l_status status;
 	char *text;
@@ -306,8 +281,7 @@ tokens_of(const struct lanes_job *job, const struct prompt *prompt, int32_t **id
 	} else {
 		n_messages = prompt->n_messages;
 	}
-	status = t2l_chat_render(
-	    job->model, settings->chat_template, list, n_messages, true, &text, err);
+	status = t2l_chat_render(job->model, list, n_messages, &options, &text, err);
 	if (status != T2L_OK)
 		return status;
 	status = t2l_tokenize(
