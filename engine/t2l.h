@@ -333,6 +333,11 @@ T2L_API enum t2l_status t2l_score(struct t2l_model *model,
     const struct t2l_adapter *const *adapters, const float *weights, size_t n_adapters,
     const int32_t *ids, size_t n_ids, double *logprobs, float *logits, struct t2l_error *err);
 
+/* logits [n_lanes, n_tokens, vocab_size] as safetensors: "logits", "logits.1", ... F32 [n_tokens,
+ * vocab_size]. */
+T2L_API enum t2l_status t2l_write_logits(const char *path, const float *logits, size_t n_lanes,
+    size_t n_tokens, size_t vocab_size, struct t2l_error *err);
+
 /* ---- task suites ---- */
 
 /* A suite is a directory: tasks.jsonl

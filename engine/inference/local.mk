@@ -6,4 +6,4 @@ engine_libt2l_la_SOURCES += \
 	engine/inference/sampler.c engine/inference/sampler.h \
 	engine/inference/kv-cache.c engine/inference/kv-cache.h \
 	engine/inference/base-order.c engine/inference/base-order.h \
-	engine/inference/score.c
+	engine/inference/logits-file.c engine/inference/score.c

@@ -1,0 +1,367 @@
+/* t2l train - train a base, LoRA adapters, a hypernet or a task encoder from a recipe. */
+
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config-file.h"
+#include "src/command.h"
+#include "src/options.h"
+#include "src/workplace.h"
+
+static const char *const mode_names[] = { "base", "lora", "multi-task", "supervised", "encoder",
+	NULL };
+static const enum t2l_train_mode modes[] = { T2L_TRAIN_BASE, T2L_TRAIN_LORA, T2L_TRAIN_MULTI_TASK,
+	T2L_TRAIN_SUPERVISED, T2L_TRAIN_ENCODER };
+static const char *const schedule_names[] = { "constant", "linear", "cosine", "hold-linear", NULL };
+static const char *const weighting_names[] = { "examples", "tasks", "tokens", NULL };
+static const char *const variant_names[] = { "S", "M", "L", NULL };
+static const char *const dtype_names[] = { "f32", "f16", "bf16", NULL };
+static const char *const optimizer_names[] = { "adamw", "muon", NULL };
+
+static const struct option_spec options[] = {
+	{ "config", 'c', OPTION_PATH, 0,
+	    "recipe (TOML or YAML): [model] [training] [optimizer] [data]" },
+	{ "mode", 0, OPTION_CHOICE, 0, "what is trained", .choices = mode_names },
+	{ "suite", 0, OPTION_PATH, 0, "task suite: tasks.jsonl, train.jsonl" },
+	{ "tasks", 0, OPTION_TEXT, 0, "only these, divided by commas" },
+	{ "base-model", 'b', OPTION_PATH, 0, "the frozen base" },
+	{ "encoder", 0, OPTION_PATH, 0, "task encoder; of mode encoder: the teacher" },
+	{ "output", 'o', OPTION_PATH, 0, "where the result goes" },
+	{ "variant", 0, OPTION_CHOICE, 0, "size of the hypernet", .choices = variant_names },
+	{ "steps", 0, OPTION_INTEGER, 0, "optimiser steps", .min = 1, .max = 1e9 },
+	{ "seed", 0, OPTION_INTEGER, 0, "of everything random", .min = 0, .max = 9e15 },
+	{ "resume", 0, OPTION_FLAG, 0, "go on from the checkpoint beside the output" },
+	{ "check", 0, OPTION_FLAG, 0, "say what would be done and stop" },
+	{ 0 },
+};
+
+/* ---- recipes ---- */
+
+enum field_type {
+	FIELD_TEXT,
+	FIELD_INT,
+	FIELD_INT64,
+	FIELD_UINT64,
+	FIELD_FLOAT,
+	FIELD_BOOL,
+	FIELD_CHOICE
+};
+
+/* A key of a recipe and the member of t2l_train_options it sets. */
+struct field {
+	const char *key;
+	enum field_type type;
+	size_t offset;
+	double min, max;
+	const char *const *choices;
+};
+#define AT(member) offsetof(struct t2l_train_options, member)
+
+static const struct field fields[] = {
+	{ "model.hidden_size", FIELD_INT, AT(hidden_size), 1, 65536 },
+	{ "model.n_layers", FIELD_INT, AT(n_layers), 1, 1024 },
+	{ "model.n_heads", FIELD_INT, AT(n_heads), 1, 1024 },
+	{ "model.n_kv_heads", FIELD_INT, AT(n_kv_heads), 1, 1024 },
+	{ "model.ffn_size", FIELD_INT, AT(ffn_size), 1, 1 << 20 },
+	{ "model.context_length", FIELD_INT, AT(context_length), 8, 1 << 24 },
+	{ "model.vocabulary_size", FIELD_INT, AT(vocabulary_size), 256, 1 << 24 },
+	{ "model.rope_theta", FIELD_FLOAT, AT(rope_theta), 1, 1e12 },
+	{ "model.latent_size", FIELD_INT, AT(latent_size), 4, 65536 },
+	{ "model.head_in_size", FIELD_INT, AT(head_in_size), 4, 65536 },
+	{ "model.variant", FIELD_TEXT, AT(variant), .choices = variant_names },
+	{ "model.target_modules", FIELD_TEXT, AT(modules) },
+	{ "model.rank", FIELD_INT, AT(rank), 1, 256 },
+	{ "model.lora_alpha", FIELD_FLOAT, AT(lora_alpha), 1e-3, 1e6 },
+	{ "model.use_rslora", FIELD_BOOL, AT(use_rslora) },
+	{ "model.dropout", FIELD_FLOAT, AT(dropout), 0, 0.99 },
+	{ "model.save_dtype", FIELD_TEXT, AT(save_dtype), .choices = dtype_names },
+	{ "training.steps", FIELD_INT64, AT(steps), 1, 1e9 },
+	{ "training.seed", FIELD_UINT64, AT(seed), 0, 9e15 },
+	{ "training.batch_tasks", FIELD_INT, AT(batch_tasks), 1, 100000 },
+	{ "training.batch_points", FIELD_INT, AT(batch_points), 1, 100000 },
+	{ "training.row_tokens", FIELD_INT, AT(row_tokens), 8, 1 << 20 },
+	{ "training.label_smoothing", FIELD_FLOAT, AT(label_smoothing), 0, 0.99 },
+	{ "training.l2_generated", FIELD_FLOAT, AT(l2_generated), 0, 1e6 },
+	{ "training.weighting", FIELD_CHOICE, AT(weighting), .choices = weighting_names },
+	{ "training.description_in_prompt", FIELD_BOOL, AT(description_in_prompt) },
+	{ "training.checkpoint_every", FIELD_INT64, AT(checkpoint_every), 1, 1e12 },
+	{ "training.log_every", FIELD_INT64, AT(log_every), 1, 1e12 },
+	{ "optimizer.learning_rate", FIELD_FLOAT, AT(learning_rate), 0, 100 },
+	{ "optimizer.muon_learning_rate", FIELD_FLOAT, AT(muon_learning_rate), 0, 100 },
+	{ "optimizer.beta1", FIELD_FLOAT, AT(beta1), 0, 0.99999 },
+	{ "optimizer.beta2", FIELD_FLOAT, AT(beta2), 0, 0.9999999 },
+	{ "optimizer.epsilon", FIELD_FLOAT, AT(epsilon), 1e-30, 1 },
+	{ "optimizer.weight_decay", FIELD_FLOAT, AT(weight_decay), 0, 100 },
+	{ "optimizer.clip", FIELD_FLOAT, AT(clip), 0, 1e9 },
+	{ "optimizer.schedule", FIELD_CHOICE, AT(schedule), .choices = schedule_names },
+	{ "optimizer.warmup_steps", FIELD_INT64, AT(warmup_steps), 0, 1e9 },
+	{ "optimizer.hold", FIELD_FLOAT, AT(hold), 0, 1 },
+	{ "optimizer.final", FIELD_FLOAT, AT(final), 0, 1 },
+	{ "data.suite", FIELD_TEXT, AT(suite) },
+	{ "data.tasks", FIELD_TEXT, AT(tasks) },
+	{ "data.descriptions", FIELD_INT, AT(descriptions), 0, 1e6 },
+	{ "data.base_model", FIELD_TEXT, AT(base_model) },
+	{ "data.encoder", FIELD_TEXT, AT(encoder) },
+	{ "data.texts", FIELD_TEXT, AT(texts) },
+	{ "data.tokenizer", FIELD_TEXT, AT(tokenizer) },
+	{ "data.cache", FIELD_TEXT, AT(cache) },
+	{ "data.output", FIELD_TEXT, AT(output) },
+	{ "data.log", FIELD_TEXT, AT(log) },
+};
+#define N_FIELDS (sizeof fields / sizeof fields[0])
+
+/* Keys with a check of their own: "training.mode" and the names that the seeds' files use. */
+static const char *const other_keys[] = { "training.mode", "model.architecture", "model.size",
+	"training.batch_size", "training.learning_rate", "optimizer.type", NULL };
+
+static bool
+choose(const struct config_value *value, const char *const *choices, int *index,
+    struct config_error *error)
+{
+	for (int i = 0; value->kind == CONFIG_STRING && choices[i] != NULL; i++) {
+		if (strcmp(choices[i], value->string) == 0) {
+			*index = i;
+			return true;
+		}
+	}
+	char words[160] = "";
+
+	for (int i = 0; choices[i] != NULL; i++)
+		snprintf(words + strlen(words), sizeof words - strlen(words), " %s", choices[i]);
+	return config_fail(error, value->line, "'%s' must be one of%s", value->key, words);
+}
+
+static bool
+set_field(const struct field *field, const struct config_value *value,
+    struct t2l_train_options *options, struct config_error *error)
+{
+	void *at = (char *)options + field->offset;
+	const struct config_value *table = value->parent;
+	double number = 0;
+	int index;
+
+	switch (field->type) {
+	case FIELD_BOOL:
+		return config_bool(table, value->key, at, error);
+	case FIELD_CHOICE:
+		if (!choose(value, field->choices, &index, error))
+			return false;
+		*(unsigned *)at = (unsigned)index;
+		return true;
+	case FIELD_TEXT:
+		if (field->choices != NULL && !choose(value, field->choices, &index, error))
+			return false;
+		return config_string(table, value->key, at, error);
+	default:
+		if (!config_number(table, value->key, field->min, field->max, &number, error))
+			return false;
+		if (field->type != FIELD_FLOAT && number != floor(number))
+			return config_fail(
+			    error, value->line, "'%s' must be a whole number", value->key);
+		if (field->type == FIELD_INT)
+			*(int *)at = (int)number;
+		else if (field->type == FIELD_FLOAT)
+			*(float *)at = (float)number;
+		else
+			*(int64_t *)at = (int64_t)number;
+		return true;
+	}
+}
+
+/* The seeds' spelling of a few things. */
+static bool
+set_other(const char *path, const struct config_value *value, struct t2l_train_options *options,
+    struct config_error *error)
+{
+	static const char *const sizes[] = { "small", "medium", "large", NULL };
+	static const char *const architectures[] = { "hypernetwork", "llama", "bert", NULL };
+	double number;
+	int index;
+
+	if (strcmp(path, "training.mode") == 0) {
+		if (!choose(value, mode_names, &index, error))
+			return false;
+		options->mode = modes[index];
+	} else if (strcmp(path, "model.size") == 0) {
+		if (!choose(value, sizes, &index, error))
+			return false;
+		options->variant = variant_names[index];
+	} else if (strcmp(path, "model.architecture") == 0) {
+		return choose(value, architectures, &index, error);
+	} else if (strcmp(path, "optimizer.type") == 0) {
+		if (!choose(value, optimizer_names, &index, error))
+			return false;
+		if (index == 1 && options->muon_learning_rate == 0)
+			options->muon_learning_rate = 0.02f;
+	} else if (strcmp(path, "training.batch_size") == 0) {
+		if (!config_number(value->parent, value->key, 1, 100000, &number, error))
+			return false;
+		options->batch_tasks = (int)number;
+	} else {
+		if (!config_number(value->parent, value->key, 0, 100, &number, error))
+			return false;
+		options->learning_rate = (float)number;
+	}
+	return true;
+}
+
+static bool
+take_value(
+    const struct config_value *value, struct t2l_train_options *options, struct config_error *error)
+{
+	char path[256];
+
+	for (size_t i = 0; value->kind == CONFIG_TABLE && i < value->n_children; i++)
+		if (!take_value(value->children[i], options, error))
+			return false;
+	if (value->kind == CONFIG_TABLE)
+		return true;
+	config_path(value, path, sizeof path);
+	for (size_t i = 0; i < N_FIELDS; i++)
+		if (strcmp(fields[i].key, path) == 0)
+			return set_field(&fields[i], value, options, error);
+	for (size_t i = 0; other_keys[i] != NULL; i++)
+		if (strcmp(other_keys[i], path) == 0)
+			return set_other(path, value, options, error);
+	return config_fail(error, value->line, "unknown key '%s'", path);
+}
+
+/* ---- progress ---- */
+
+struct watcher {
+	struct context *ctx;
+	int64_t last_noted;
+};
+
+static bool
+watch(void *user, const struct t2l_train_progress *now)
+{
+	struct watcher *watcher = user;
+	struct context *ctx = watcher->ctx;
+	char unit[96] = "";
+
+	if (strcmp(now->phase, "training") == 0)
+		snprintf(unit, sizeof unit, "loss %.4f  lr %.2e  %.0f tok/s", now->loss,
+		    now->learning_rate, now->tokens_per_s);
+	progress(ctx, now->phase, (double)now->step, (double)now->steps, unit, now->eta_s);
+	if (ctx->json && strcmp(now->phase, "training") == 0) {
+		cJSON *object = cJSON_CreateObject();
+
+		cJSON_AddNumberToObject(object, "step", (double)now->step);
+		cJSON_AddNumberToObject(object, "steps", (double)now->steps);
+		cJSON_AddNumberToObject(object, "loss", now->loss);
+		cJSON_AddNumberToObject(object, "gradient_norm", now->gradient_norm);
+		cJSON_AddNumberToObject(object, "learning_rate", now->learning_rate);
+		cJSON_AddNumberToObject(object, "tokens_per_s", now->tokens_per_s);
+		cJSON_AddNumberToObject(object, "eta_s", now->eta_s);
+		say_json(ctx, object);
+	}
+	/* Without a terminal a line at every twentieth of the way tells that it lives. */
+	if (!ctx->log.terminal && !ctx->quiet && now->steps > 0 &&
+	    (now->step * 20 / now->steps != watcher->last_noted)) {
+		watcher->last_noted = now->step * 20 / now->steps;
+		note(ctx, "%s %lld/%lld  %s", now->phase, (long long)now->step,
+		    (long long)now->steps, unit);
+	}
+	return !atomic_load(ctx->cancelled);
+}
+
+static void
+from_line(const struct options *opt, struct t2l_train_options *train)
+{
+	const struct {
+		const char *name;
+		const char **member;
+	} texts[] = {
+		{ "suite", &train->suite },
+		{ "tasks", &train->tasks },
+		{ "base-model", &train->base_model },
+		{ "encoder", &train->encoder },
+		{ "output", &train->output },
+		{ "variant", &train->variant },
+	};
+	const char *mode = option_text(opt, "mode");
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (option_text(opt, texts[i].name) != NULL)
+			*texts[i].member = option_text(opt, texts[i].name);
+	for (size_t i = 0; mode != NULL && mode_names[i] != NULL; i++)
+		if (strcmp(mode, mode_names[i]) == 0)
+			train->mode = modes[i];
+	if (option_text(opt, "steps") != NULL)
+		train->steps = option_integer(opt, "steps");
+	if (option_text(opt, "seed") != NULL)
+		train->seed = (uint64_t)option_integer(opt, "seed");
+	train->resume = option_flag(opt, "resume");
+	if (train->warmup_steps > train->steps)
+		train->warmup_steps = train->steps;
+}
+
+static int
+run_training(struct context *ctx, const struct t2l_train_options *train)
+{
+	struct watcher watcher = { ctx, -1 };
+	struct t2l_engine *engine;
+	struct t2l_error err;
+	cJSON *object;
+
+	if (!workplace_engine(ctx, &engine))
+		return 1;
+	if (t2l_train(engine, train, watch, &watcher, &err) != T2L_OK)
+		return context_fail_error(ctx, &err);
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "mode", mode_names[train->mode]);
+	cJSON_AddStringToObject(object, "output", train->output);
+	cJSON_AddNumberToObject(object, "steps", (double)train->steps);
+	say_json(ctx, object);
+	say(ctx, "%s\n", train->output);
+	return 0;
+}
+
+static int
+train_run(struct context *ctx, const struct options *opt)
+{
+	const char *recipe = option_text(opt, "config");
+	struct t2l_train_options train;
+	struct config_value *root = NULL;
+	struct config_error error;
+	char message[2048];
+	int status = 0;
+
+	t2l_train_defaults(&train);
+	if (recipe != NULL) {
+		root = config_open(recipe, &error);
+		if (root == NULL || !take_value(root, &train, &error)) {
+			config_error_text(&error, recipe, message, sizeof message);
+			status = context_fail(ctx, "%s", message);
+		}
+	}
+	if (status == 0) {
+		from_line(opt, &train);
+		if (train.output == NULL)
+			status = context_usage(
+			    ctx, "--output is wanted (or output in [data] of the recipe)");
+		else if (option_flag(opt, "check"))
+			say(ctx, "%s -> %s, %lld steps\n", mode_names[train.mode], train.output,
+			    (long long)train.steps);
+		else
+			status = run_training(ctx, &train);
+	}
+	config_free(root);
+	return status;
+}
+
+const struct command command_train = {
+	.name = "train",
+	.summary = "train a base, LoRA adapters, a hypernet or a task encoder",
+	.details = "A recipe names everything; options on the line override it. Training can be "
+		   "stopped at any "
+		   "time: --resume goes on from the last checkpoint and ends with the same bits.",
+	.example = "t2l train --config share/recipes/demo-L.toml --resume",
+	.options = options,
+	.run = train_run,
+};
