@@ -22,7 +22,7 @@ static const char *const variant_names[] = { "S", "M", "L", NULL };
 static const char *const dtype_names[] = { "f32", "f16", "bf16", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", NULL };
 
-static const struct option_spec options[] = {
+static const struct option_spec train_options[] = {
 	{ "config", 'c', OPTION_PATH, 0,
 	    "recipe (TOML or YAML): [model] [training] [optimizer] [data]" },
 	{ "mode", 0, OPTION_CHOICE, 0, "what is trained", .choices = mode_names },
@@ -362,6 +362,6 @@ const struct command command_train = {
 		   "stopped at any "
 		   "time: --resume goes on from the last checkpoint and ends with the same bits.",
 	.example = "t2l train --config share/recipes/demo-L.toml --resume",
-	.options = options,
+	.options = train_options,
 	.run = train_run,
 };
