@@ -31,6 +31,7 @@ config_free(struct config_value *root)
 	for (size_t i = 0; i < root->n_children; i++)
 		config_free(root->children[i]);
 	free(root->children);
+	free(root->key_hashes);
 	free(root->key);
 	free(root->string);
 	free(root);
@@ -55,8 +56,7 @@ config_child(struct config_value *table, const char *key)
 	uint32_t hash = hash_of(key);
 
 	for (size_t i = 0; i < table->n_children; i++)
-		if (table->children[i]->key_hash == hash &&
-		    strcmp(table->children[i]->key, key) == 0)
+		if (table->key_hashes[i] == hash && strcmp(table->children[i]->key, key) == 0)
 			return table->children[i];
 	return NULL;
 }
@@ -98,19 +98,35 @@ count_text(struct config_builder *builder, size_t n, int line)
 	return true;
 }
 
+/* Makes room for one more child; false when out of memory. */
+static bool
+reserve_child(struct config_value *parent)
+{
+	size_t capacity = parent->capacity ? 2 * parent->capacity : 4;
+	struct config_value **children;
+	uint32_t *hashes;
+
+	if (parent->n_children < parent->capacity)
+		return true;
+	children = realloc(parent->children, capacity * sizeof *children);
+	if (children != NULL)
+		parent->children = children;
+	hashes = realloc(parent->key_hashes, capacity * sizeof *hashes);
+	if (hashes != NULL)
+		parent->key_hashes = hashes;
+	if (children == NULL || hashes == NULL)
+		return false;
+	parent->capacity = capacity;
+	return true;
+}
+
 /* Hangs VALUE under PARENT; false when out of memory. */
 static bool
 attach(struct config_value *parent, struct config_value *value)
 {
-	if (parent->n_children == parent->capacity) {
-		size_t capacity = parent->capacity ? 2 * parent->capacity : 4;
-		struct config_value **grown = realloc(parent->children, capacity * sizeof *grown);
-
-		if (grown == NULL)
-			return false;
-		parent->children = grown;
-		parent->capacity = capacity;
-	}
+	if (!reserve_child(parent))
+		return false;
+	parent->key_hashes[parent->n_children] = value->key != NULL ? hash_of(value->key) : 0;
 	parent->children[parent->n_children++] = value;
 	value->parent = parent;
 	value->depth = parent->depth + 1;
@@ -131,7 +147,6 @@ config_add(struct config_builder *builder, struct config_value *parent, const ch
 		value->kind = kind;
 		value->line = line;
 		value->key = key != NULL ? strdup(key) : NULL;
-		value->key_hash = key != NULL ? hash_of(key) : 0;
 	}
 	if (value == NULL || (key != NULL && value->key == NULL) ||
 	    (parent != NULL && !attach(parent, value))) {

@@ -49,7 +49,7 @@ struct config_value {
 	struct config_value **children; /* of a list or table, in the order of the file */
 	size_t n_children;
 	/* The readers' own: */
-	uint32_t key_hash;
+	uint32_t *key_hashes; /* of a table's children, side by side: looking them up is one scan */
 	size_t capacity;
 	uint8_t depth;
 	uint8_t how; /* how a TOML table came to be */

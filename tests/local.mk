@@ -12,3 +12,4 @@ UNIT_LDFLAGS = $(AM_LDFLAGS) -static
 if HAVE_CMOCKA
 include tests/unit/local.mk
 endif
+include tests/fuzz/local.mk

@@ -1,0 +1,61 @@
+# Fuzz targets: fuzz-NAME.c, seeds in corpus/NAME/. `make check` replays the seeds; `make fuzz`
+# (after configure --enable-fuzzing CC=clang) runs each target for FUZZ_SECONDS.
+# A new target: its name in FUZZ_NAMES, FUZZ_REPLAYS and FUZZ_TARGETS, its six lines below, and seeds.
+FUZZ_NAMES = gguf safetensors toml yaml
+FUZZ_REPLAYS = tests/fuzz/replay-gguf tests/fuzz/replay-safetensors \
+	tests/fuzz/replay-toml tests/fuzz/replay-yaml
+FUZZ_TARGETS = tests/fuzz/fuzz-gguf tests/fuzz/fuzz-safetensors \
+	tests/fuzz/fuzz-toml tests/fuzz/fuzz-yaml
+FUZZ_SECONDS = 60
+FUZZ_LDFLAGS = $(UNIT_LDFLAGS) -fsanitize=fuzzer
+
+EXTRA_DIST += tests/fuzz/corpus
+
+tests_fuzz_replay_gguf_SOURCES = tests/fuzz/fuzz-gguf.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_gguf_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_gguf_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz-gguf.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_gguf_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_gguf_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_safetensors_SOURCES = tests/fuzz/fuzz-safetensors.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_safetensors_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_safetensors_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz-safetensors.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_safetensors_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_safetensors_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_toml_SOURCES = tests/fuzz/fuzz-toml.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/fuzz/fuzz-config.h
+tests_fuzz_replay_toml_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_toml_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_toml_SOURCES = tests/fuzz/fuzz-toml.c tests/fuzz/fuzz.h tests/fuzz/fuzz-config.h
+tests_fuzz_fuzz_toml_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_toml_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_yaml_SOURCES = tests/fuzz/fuzz-yaml.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/fuzz/fuzz-config.h
+tests_fuzz_replay_yaml_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_yaml_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_yaml_SOURCES = tests/fuzz/fuzz-yaml.c tests/fuzz/fuzz.h tests/fuzz/fuzz-config.h
+tests_fuzz_fuzz_yaml_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_yaml_LDFLAGS = $(FUZZ_LDFLAGS)
+
+check_PROGRAMS += $(FUZZ_REPLAYS)
+TESTS += $(FUZZ_REPLAYS)
+EXTRA_PROGRAMS += $(FUZZ_TARGETS)
+CLEANFILES += $(FUZZ_TARGETS)
+
+# New inputs go to fuzz-found/NAME in the build folder; a crash leaves its input in the folder itself.
+.PHONY: fuzz
+if FUZZING
+fuzz: $(FUZZ_TARGETS)
+	@for name in $(FUZZ_NAMES); do \
+	  mkdir -p fuzz-found/$$name || exit 1; \
+	  echo "fuzz-$$name: $(FUZZ_SECONDS) s"; \
+	  tests/fuzz/fuzz-$$name -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=4096 \
+	    -timeout=20 -print_final_stats=1 -verbosity=0 \
+	    fuzz-found/$$name $(top_srcdir)/tests/fuzz/corpus/$$name || exit 1; \
+	done
+else
+fuzz:
+	@echo "make fuzz needs clang: configure with --enable-fuzzing CC=clang" >&2; exit 1
+endif
