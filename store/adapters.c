@@ -335,6 +335,13 @@ adapters_fetch(struct store *store, void *result, const int64_t *ids, size_t n_i
 	return status;
 }
 
+static enum store_status
+no_such_adapter(struct store *store, int64_t id)
+{
+	return store_fail(store, STORE_ENOENT,
+	    "there is no adapter %lld; `t2l catalog list` shows those there are", (long long)id);
+}
+
 enum store_status
 store_get(struct store *store, int64_t id, struct store_adapter **out)
 {
@@ -352,9 +359,7 @@ store_get(struct store *store, int64_t id, struct store_adapter **out)
 		status = adapter_read(store, row, statement, row);
 		sql_close(statement);
 	} else if (status == STORE_OK)
-		status = store_fail(store, STORE_ENOENT,
-		    "there is no adapter %lld; `t2l catalog list` shows those there are",
-		    (long long)id);
+		status = no_such_adapter(store, id);
 	if (status != STORE_OK) {
 		store_free(row);
 		return status;
@@ -366,16 +371,24 @@ store_get(struct store *store, int64_t id, struct store_adapter **out)
 /* ---- changing ---- */
 
 enum store_status
+adapter_exists(struct store *store, int64_t id)
+{
+	int64_t one;
+	enum store_status status =
+	    sql_int64(store, &one, "SELECT 1 FROM adapters WHERE id = ?", "i", id);
+
+	return status == STORE_ENOENT ? no_such_adapter(store, id) : status;
+}
+
+enum store_status
 adapter_check(struct store *store, int64_t id, bool trashed)
 {
-	int64_t is_trashed;
-	enum store_status status = sql_int64(store, &is_trashed,
-	    "SELECT trashed_ms IS NOT NULL FROM adapters WHERE id = ?", "i", id);
+	enum store_status status = adapter_exists(store, id);
+	int64_t is_trashed = 0;
 
-	if (status == STORE_ENOENT)
-		return store_fail(store, STORE_ENOENT,
-		    "there is no adapter %lld; `t2l catalog list` shows those there are",
-		    (long long)id);
+	if (status == STORE_OK)
+		status = sql_int64(store, &is_trashed,
+		    "SELECT trashed_ms IS NOT NULL FROM adapters WHERE id = ?", "i", id);
 	if (status == STORE_OK && is_trashed && !trashed)
 		return store_fail(store, STORE_ENOENT,
 		    "adapter %lld is in the trash; take it out first (undo)", (long long)id);

@@ -46,7 +46,7 @@ insert_output(
 	enum store_status status = STORE_OK;
 
 	if (output->adapter != 0)
-		status = adapter_check(store, output->adapter, false);
+		status = adapter_exists(store, output->adapter);
 	if (status != STORE_OK)
 		return status;
 	return sql_run(store,

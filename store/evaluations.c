@@ -35,7 +35,7 @@ store_evaluation_add(struct store *store, const struct store_evaluation *evaluat
 	if (status != STORE_OK)
 		return status;
 	if (evaluation->adapter != 0)
-		status = adapter_check(store, evaluation->adapter, false);
+		status = adapter_exists(store, evaluation->adapter);
 	if (status == STORE_OK)
 		status = sql_run(store,
 		    "INSERT INTO evaluations (adapter, subject, suite, task_group, method, n,"

@@ -11,11 +11,12 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 
+#include "base/buffer.h"
 #include "base/hash.h"
 #include "store/store.h"
 
 struct vector_cache; /* nearness.c */
-struct search_memo;  /* search.c */
+struct search_memo;  /* match.c */
 
 struct store {
 	sqlite3 *db;
@@ -90,6 +91,9 @@ enum store_status sql_run(struct store *store, const char *sql, const char *form
 /* The first column of the first row; STORE_ENOENT without a sentence when there is no row. */
 enum store_status sql_int64(
     struct store *store, int64_t *value, const char *sql, const char *format, ...);
+
+/* Compiles SQL that was put together (and frees it); the caller finalizes the statement. */
+enum store_status sql_compile(struct store *store, struct buffer *sql, sqlite3_stmt **statement);
 
 void sql_forget(struct store *store);
 
@@ -166,7 +170,8 @@ enum store_status adapter_read(
 enum store_status adapters_fetch(struct store *store, void *result, const int64_t *ids,
     size_t n_ids, struct store_adapter **rows, size_t *n_rows);
 
-/* STORE_ENOENT with a sentence unless ID is there (living, or in the trash). */
+/* STORE_ENOENT with a sentence unless ID is there at all; or there and living, or in the trash. */
+enum store_status adapter_exists(struct store *store, int64_t id);
 enum store_status adapter_check(struct store *store, int64_t id, bool trashed);
 
 /* ---- nearness.c ---- */
@@ -193,7 +198,7 @@ void vector_cache_free(struct vector_cache *cache);
 /* What a search text means, as SQL over adapters AS a; bound values are held by it. */
 struct search_terms {
 	char *match; /* FTS5 expression, or NULL */
-	char *where; /* " AND ..." per filter, with ?NNN numbers from FIRST_VALUE */
+	char *where; /* " AND ..." per filter, with ?NNN numbers from 1 */
 	bool ages;   /* the same text will mean something else later ("since:7d") */
 	size_t n_values;
 	struct search_value {
@@ -202,12 +207,30 @@ struct search_terms {
 	} * values;
 };
 
-#define FIRST_VALUE 2 /* ?1 is the FTS5 expression */
-
 enum store_status search_parse(
     struct store *store, const char *text, bool trashed, struct search_terms *terms);
 void search_terms_free(struct search_terms *terms);
 
+/* ---- match.c ---- */
+
+struct id_list {
+	int64_t *rows;
+	size_t n, capacity;
+};
+
+/* What the last search text matched. */
+struct search_memo {
+	char *text;
+	bool trashed, valid;
+	uint64_t generation;
+	struct id_list ids; /* ascending */
+};
+
+/* Sees to it that store->memo has the ids that match TEXT now. */
+enum store_status match_text(struct store *store, const char *text, bool trashed);
+
+/* Appends " AND ..." over adapters AS a that holds for the memo's ids. */
+void match_condition(const struct search_memo *memo, struct buffer *sql);
 void search_memo_free(struct search_memo *memo);
 
 #endif

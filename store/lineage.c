@@ -73,15 +73,12 @@ store_lineage(struct store *store, int64_t id, enum store_direction direction, s
 		direction == STORE_ANCESTORS ? ancestors : descendants,
 		limit < 100000 ? limit : 100000 };
 	enum store_status status = STORE_ENOMEM;
-	int64_t one;
 
 	if (relatives != NULL)
 		relatives->rows =
 		    result_alloc(store, relatives, tree.limit + 1, sizeof *relatives->rows);
 	if (relatives != NULL && relatives->rows != NULL)
-		status = sql_int64(store, &one, "SELECT 1 FROM adapters WHERE id = ?", "i", id);
-	if (status == STORE_ENOENT)
-		store_fail(store, status, "there is no adapter %lld", (long long)id);
+		status = adapter_exists(store, id);
 	if (status == STORE_OK)
 		status = grow_tree(&tree, id, 1);
 	if (status != STORE_OK) {

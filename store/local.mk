@@ -12,6 +12,7 @@ store_libstore_la_SOURCES = \
 	store/gc.c \
 	store/history.c \
 	store/lineage.c \
+	store/match.c \
 	store/models.c \
 	store/names.c \
 	store/nearness.c \

@@ -307,6 +307,16 @@ prepare_cache(struct store *store, int64_t encoder, size_t n_values)
 	return cache_fill(store, cache);
 }
 
+/* The row of ID plus one, 0 when it has no vector. Ids mostly come in the order of the rows, so the
+ * one after the LAST is tried first. */
+static size_t
+row_of(const struct vector_cache *cache, int64_t id, size_t last)
+{
+	if (last < cache->n_rows && cache->ids[last] == id)
+		return last + 1;
+	return cache->slots[slot_of(cache, id)];
+}
+
 /* ---- ranking ---- */
 
 /* The product of two unit vectors, padded with zeros to a multiple of LANES. */
@@ -426,10 +436,10 @@ near_rank(struct store *store, const struct store_query *query, const int64_t *a
 	if (status != STORE_OK)
 		return status;
 	cache = store->vectors;
-	for (size_t i = 0; i < n_allowed && cache->n_rows > 0; i++) {
-		uint32_t row = cache->slots[slot_of(cache, allowed[i])];
+	for (size_t i = 0, row = 0; i < n_allowed && cache->n_rows > 0; i++) {
 		struct near_match match = { .id = allowed[i] };
 
+		row = row_of(cache, allowed[i], row);
 		if (row == 0 || allowed[i] == query->near_id)
 			continue;
 		match.cosine =

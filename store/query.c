@@ -8,6 +8,7 @@
 #include <utf8proc.h>
 
 #include "base/buffer.h"
+#include "base/number.h"
 #include "base/utf8.h"
 #include "store/internal.h"
 
@@ -25,7 +26,7 @@ struct term {
 struct parser {
 	struct store *store;
 	struct search_terms *terms;
-	struct buffer match, where;
+	struct buffer match, unwanted, where;
 	bool trashed;
 };
 
@@ -50,7 +51,7 @@ add_value(struct parser *parser, const char *text, double number)
 static int
 last_value(const struct parser *parser)
 {
-	return FIRST_VALUE + (int)parser->terms->n_values - 1;
+	return (int)parser->terms->n_values;
 }
 
 static enum store_status
@@ -60,7 +61,10 @@ bad_value(struct parser *parser, const struct term *term, const char *wanted)
 	    term->operator, wanted, term->value);
 }
 
-/* ---- filters: each adds one condition over adapters AS a ---- */
+/* ---- filters: each adds one condition over adapters AS a ----
+ *
+ * The '+' keeps SQLite from taking the index of a sort order for what is no narrow range: one walk
+ * over living_facets, which has all these columns, is quicker than thousands of looks at rows. */
 
 struct filter {
 	const char *name;
@@ -72,21 +76,19 @@ struct filter {
 static enum store_status
 add_number(struct parser *parser, const struct filter *filter, const struct term *term)
 {
-	static const char suffixes[] = "kmg";
-	char *end;
-	double number = strtod(term->value, &end);
-	const char *suffix = *end != '\0' ? strchr(suffixes, tolower((unsigned char)*end)) : NULL;
+	static const char suffixes[] = "kmg"; /* times 1024, 1024^2, 1024^3 */
+	size_t length = strlen(term->value);
+	const char *suffix = length > 0 ? strchr(suffixes, term->value[length - 1] | 0x20) : NULL;
 	enum store_status status;
+	double number;
 
-	if (suffix != NULL && end != term->value) {
-		for (const char *s = suffixes; s <= suffix; s++)
-			number *= 1024;
-		end++;
-	}
-	if (end == term->value || *end != '\0' || !isfinite(number))
+	length -= suffix != NULL;
+	if (!number_parse(term->value, length, &number) || !isfinite(number))
 		return bad_value(parser, term, "a number");
+	for (const char *s = suffixes; suffix != NULL && s <= suffix; s++)
+		number *= 1024;
 	status = add_value(parser, NULL, number);
-	buffer_printf(&parser->where, "a.%s %s ?%d", filter->column,
+	buffer_printf(&parser->where, "%s %s ?%d", filter->column,
 	    term->operator[0] == ':' ? "=" : term->operator, last_value(parser));
 	return status;
 }
@@ -102,15 +104,34 @@ needs_colon(struct parser *parser, const struct term *term)
 	return STORE_OK;
 }
 
+/* TEXT anywhere, in either case, as LIKE reads it with the escape '\\'. */
+static enum store_status
+add_pattern(struct parser *parser, const char *text)
+{
+	struct buffer pattern = { 0 };
+	enum store_status status;
+
+	buffer_char(&pattern, '%');
+	for (; *text != '\0'; text++) {
+		if (strchr("%_\\", *text) != NULL)
+			buffer_char(&pattern, '\\');
+		buffer_char(&pattern, *text);
+	}
+	buffer_char(&pattern, '%');
+	status = add_value(parser, buffer_string(&pattern), 0);
+	buffer_free(&pattern);
+	return status;
+}
+
 static enum store_status
 add_contains(struct parser *parser, const struct filter *filter, const struct term *term)
 {
 	enum store_status status = needs_colon(parser, term);
 
 	if (status == STORE_OK)
-		status = add_value(parser, term->value, 0);
-	buffer_printf(&parser->where, "instr(lower(a.%s), lower(?%d)) > 0", filter->column,
-	    last_value(parser));
+		status = add_pattern(parser, term->value);
+	buffer_printf(
+	    &parser->where, "%s LIKE ?%d ESCAPE '\\'", filter->column, last_value(parser));
 	return status;
 }
 
@@ -147,7 +168,7 @@ add_source(struct parser *parser, const struct filter *filter, const struct term
 	if (store_source_parse(term->value) < 0)
 		return bad_value(parser, term, "generated, merged, imported or trained");
 	status = add_value(parser, term->value, 0);
-	buffer_printf(&parser->where, "a.%s = ?%d", filter->column, last_value(parser));
+	buffer_printf(&parser->where, "%s = ?%d", filter->column, last_value(parser));
 	return status;
 }
 
@@ -162,7 +183,7 @@ add_flag(struct parser *parser, const struct filter *filter, const struct term *
 		return status;
 	for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
 		if (strcmp(term->value, yes[i]) == 0 || strcmp(term->value, no[i]) == 0) {
-			buffer_printf(&parser->where, "a.%s = %d", filter->column,
+			buffer_printf(&parser->where, "%s = %d", filter->column,
 			    strcmp(term->value, yes[i]) == 0);
 			return STORE_OK;
 		}
@@ -179,7 +200,7 @@ add_hash(struct parser *parser, const struct filter *filter, const struct term *
 	if (term->value[strspn(term->value, "0123456789abcdef")] != '\0')
 		return bad_value(parser, term, "the first hex digits of a hash");
 	status = add_value(parser, term->value, 0);
-	buffer_printf(&parser->where, "a.%s >= ?%d AND a.%s < ?%d || 'g'", filter->column,
+	buffer_printf(&parser->where, "%s >= ?%d AND %s < ?%d || 'g'", filter->column,
 	    last_value(parser), filter->column, last_value(parser));
 	return status;
 }
@@ -194,14 +215,14 @@ parse_time(const char *value, int64_t *ms)
 	} units[] = { { 'm', 60 * 1000 }, { 'h', 3600 * 1000 }, { 'd', DAY_MS },
 		{ 'w', 7 * DAY_MS }, { 'y', 365 * DAY_MS } };
 	struct tm date = { .tm_isdst = -1 };
-	char *end;
-	double count = strtod(value, &end);
+	size_t n = strlen(value);
+	double count;
 	int length = 0;
 	time_t midnight;
 
-	if (end != value && count >= 0 && count < 1e6 && strlen(end) == 1)
+	if (n > 1 && number_parse(value, n - 1, &count) && count >= 0 && count < 1e6)
 		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-			if (*end == units[i].unit) {
+			if (value[n - 1] == units[i].unit) {
 				*ms = now_ms() - (int64_t)(count * (double)units[i].ms);
 				return true;
 			}
@@ -230,33 +251,33 @@ add_time(struct parser *parser, const struct filter *filter, const struct term *
 		    "an age like 30m, 12h, 7d, 2w, 1y or a date like "
 		    "2026-01-31");
 	parser->terms->ages = true;
-	buffer_printf(&parser->where, "a.created_ms %s %lld", filter->column, (long long)ms);
+	buffer_printf(&parser->where, "+a.created_ms %s %lld", filter->column, (long long)ms);
 	return STORE_OK;
 }
 
 static const struct filter filters[] = {
 	{ "tag", add_tag, NULL },
-	{ "base", add_contains, "base_name" },
-	{ "made", add_source, "source" },
-	{ "rank", add_number, "rank" },
-	{ "score", add_number, "score" },
+	{ "base", add_contains, "a.base_name" },
+	{ "made", add_source, "+a.source" },
+	{ "rank", add_number, "+a.rank" },
+	{ "score", add_number, "+a.score" },
 	{ "since", add_time, ">=" },
 	{ "before", add_time, "<" },
-	{ "fav", add_flag, "favourite" },
-	{ "name", add_contains, "name" },
-	{ "hypernet", add_contains, "hypernet_name" },
-	{ "encoder", add_contains, "encoder_name" },
-	{ "module", add_contains, "modules" },
-	{ "hash", add_hash, "hash" },
-	{ "id", add_number, "id" },
-	{ "alpha", add_number, "alpha" },
-	{ "scale", add_number, "scale" },
-	{ "rslora", add_flag, "rslora" },
-	{ "size", add_number, "size_bytes" },
-	{ "wins", add_number, "wins" },
-	{ "losses", add_number, "losses" },
-	{ "ties", add_number, "ties" },
-	{ "uses", add_number, "uses" },
+	{ "fav", add_flag, "+a.favourite" },
+	{ "name", add_contains, "a.name" },
+	{ "hypernet", add_contains, "a.hypernet_name" },
+	{ "encoder", add_contains, "a.encoder_name" },
+	{ "module", add_contains, "a.modules" },
+	{ "hash", add_hash, "a.hash" },
+	{ "id", add_number, "a.id" },
+	{ "alpha", add_number, "+a.alpha" },
+	{ "scale", add_number, "+a.scale" },
+	{ "rslora", add_flag, "+a.rslora" },
+	{ "size", add_number, "+a.size_bytes" },
+	{ "wins", add_number, "+a.wins" },
+	{ "losses", add_number, "+a.losses" },
+	{ "ties", add_number, "+a.ties" },
+	{ "uses", add_number, "+a.uses" },
 };
 
 #define N_FILTERS (sizeof filters / sizeof *filters)
@@ -337,11 +358,11 @@ is_indexed(const char *word)
 static enum store_status
 add_substring(struct parser *parser, const struct term *term)
 {
-	enum store_status status = add_value(parser, term->value, 0);
+	enum store_status status = add_pattern(parser, term->value);
 
 	buffer_printf(&parser->where,
-	    " AND %s(instr(lower(a.name || char(10) || a.task || char(10) || a.tags || char(10)"
-	    " || a.note), lower(?%d)) > 0)",
+	    " AND %s(a.name || char(10) || a.task || char(10) || a.tags || char(10) || a.note)"
+	    " LIKE ?%d ESCAPE '\\'",
 	    term->negated ? "NOT " : "", last_value(parser));
 	return status;
 }
@@ -349,22 +370,31 @@ add_substring(struct parser *parser, const struct term *term)
 static enum store_status
 add_word(struct parser *parser, const struct term *term)
 {
-	struct buffer expression = { 0 };
-	enum store_status status;
+	struct buffer *words = term->negated ? &parser->unwanted : &parser->match;
 
 	if (term->value[0] == '\0')
 		return STORE_OK; /* a quote or a '-' that was only just typed */
 	if (parser->trashed || !is_indexed(term->value))
 		return add_substring(parser, term); /* the index holds what lives */
-	if (!term->negated) {
-		if (parser->match.n > 0)
-			buffer_char(&parser->match, ' ');
-		quote(&parser->match, term);
+	if (words->n > 0)
+		buffer_text(words, term->negated ? " OR " : " AND ");
+	quote(words, term);
+	return STORE_OK;
+}
+
+/* FTS5's NOT has two sides; with nothing wanted, what is left out is left out of everything. */
+static enum store_status
+join_words(struct parser *parser)
+{
+	enum store_status status;
+
+	if (parser->unwanted.n == 0)
+		return STORE_OK;
+	if (parser->match.n > 0) {
+		buffer_printf(&parser->match, " NOT (%s)", buffer_string(&parser->unwanted));
 		return STORE_OK;
 	}
-	quote(&expression, term);
-	status = add_value(parser, buffer_string(&expression), 0);
-	buffer_free(&expression);
+	status = add_value(parser, buffer_string(&parser->unwanted), 0);
 	buffer_printf(&parser->where,
 	    " AND a.id NOT IN (SELECT rowid FROM words WHERE words MATCH ?%d)", last_value(parser));
 	return status;
@@ -442,6 +472,8 @@ parse(struct parser *parser, const char *text)
 		status = store_fail(parser->store, STORE_ENOMEM, "out of memory");
 	else
 		status = parse_terms(parser, copy);
+	if (status == STORE_OK)
+		status = join_words(parser);
 	free(copy);
 	return status;
 }
@@ -456,6 +488,7 @@ search_parse(struct store *store, const char *text, bool trashed, struct search_
 	memset(terms, 0, sizeof *terms);
 	status = parse(&parser, text);
 	words = parser.match.n > 0;
+	buffer_free(&parser.unwanted);
 	terms->match = buffer_take(&parser.match);
 	terms->where = buffer_take(&parser.where);
 	if (status == STORE_OK && (terms->match == NULL || terms->where == NULL))

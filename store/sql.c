@@ -144,6 +144,20 @@ sql_int64(struct store *store, int64_t *value, const char *sql, const char *form
 	return STORE_OK;
 }
 
+enum store_status
+sql_compile(struct store *store, struct buffer *sql, sqlite3_stmt **statement)
+{
+	enum store_status status = STORE_OK;
+
+	if (buffer_failed(sql))
+		status = store_fail(store, STORE_ENOMEM, "out of memory");
+	else if (sqlite3_prepare_v2(store->db, buffer_string(sql), -1, statement, NULL) !=
+		 SQLITE_OK)
+		status = store_fail_sql(store, "cannot search the catalog");
+	buffer_free(sql);
+	return status;
+}
+
 void
 sql_forget(struct store *store)
 {

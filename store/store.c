@@ -216,7 +216,7 @@ static const char settings[] =
     "PRAGMA foreign_keys = ON;"
     "PRAGMA cell_size_check = ON;"
     "PRAGMA temp_store = MEMORY;"
-    "PRAGMA cache_size = -16000;"
+    "PRAGMA cache_size = -65536;"
     /* In WAL mode FULL makes every commit durable, not only consistent, after a power cut. */
     "PRAGMA synchronous = FULL;";
 

@@ -120,6 +120,21 @@ check_derived(struct check *check)
 	return status;
 }
 
+static enum store_status
+check_tally(struct check *check)
+{
+	int64_t fits;
+	enum store_status status = sql_int64(check->store, &fits,
+	    "SELECT (SELECT count(*) FROM adapters WHERE trashed_ms IS NULL) ="
+	    " (SELECT sum(living) FROM tally)",
+	    "");
+
+	if (status != STORE_OK || fits)
+		return status;
+	return report(check, 0, check->store->path,
+	    "the number of adapters does not add up; verify with repair counts them anew");
+}
+
 /* FTS5 checks itself in the form of an INSERT, so this needs a catalog that can be written. */
 static enum store_status
 check_words(struct check *check)
@@ -166,6 +181,8 @@ repair(struct store *store)
 {
 	static const char *const steps[] = {
 		"INSERT INTO words (words) VALUES ('rebuild')",
+		"UPDATE tally SET living = (SELECT count(*) FROM adapters WHERE trashed_ms IS "
+		"NULL)",
 		"UPDATE adapters SET tags = coalesce((SELECT group_concat(tag, ' ') FROM"
 		" (SELECT tag FROM adapter_tags WHERE adapter = id ORDER BY tag)), '')"
 		" WHERE tags <> coalesce((SELECT group_concat(tag, ' ') FROM"
@@ -292,7 +309,8 @@ enum store_status
 store_verify(struct store *store, const struct store_verify *options, uint64_t *n_problems)
 {
 	static enum store_status (*const checks[])(struct check *) = { check_integrity,
-		check_references, check_derived, check_words, check_vectors, check_files };
+		check_references, check_derived, check_tally, check_words, check_vectors,
+		check_files };
 	struct check check = { store, options, n_problems };
 	enum store_status status = STORE_OK;
 

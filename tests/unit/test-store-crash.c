@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -181,7 +182,12 @@ nothing_that_was_saved_is_lost_by_a_kill(void **state)
 		}
 		close(ends[1]);
 		seed = seed * 1664525 + 1013904223;
-		sleep_ms(5 + (seed >> 16) % 120);
+		/* Every fourth is killed while it opens the catalog, the others while they write,
+		 * however busy the machine is. */
+		if (round % 4 != 0)
+			poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1,
+			    MAX_SECONDS * 1000);
+		sleep_ms((seed >> 16) % 100);
 		kill(child, SIGKILL);
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_true(WIFSIGNALED(status));
@@ -189,7 +195,7 @@ nothing_that_was_saved_is_lost_by_a_kill(void **state)
 		close(ends[0]);
 	}
 	/* A writer that never came to its first save would make this test an empty one. */
-	assert_true(n_saved > rounds);
+	assert_true(n_saved >= rounds / 2);
 	print_message("%d kills, %d things saved, all there\n", rounds, n_saved);
 }
 

@@ -315,7 +315,44 @@ verify_stops_when_asked(void **state)
 	assert_fails(f->store, STORE_ECANCELLED, "stopped", store_verify(f->store, &options, &n));
 }
 
-/* ---- a row that points outside ---- */
+static bool
+interrupt(void *context, uint64_t done, uint64_t total)
+{
+	store_interrupt(context);
+	return done <= total;
+}
+
+static void
+verify_can_be_interrupted_and_run_again(void **state)
+{
+	struct fixture *f = *state;
+	struct store_verify options = { .progress = interrupt, .context = f->store };
+	uint64_t n;
+
+	add_named(f->store, "a", "task");
+	assert_fails(f->store, STORE_ECANCELLED, "cancelled", store_verify(f->store, &options, &n));
+	assert_int_equal(verify(f->store, false, false).n, 0);
+}
+
+/* ---- rows that nobody sane wrote ---- */
+
+static void
+a_circle_of_lineage_ends(void **state)
+{
+	struct fixture *f = *state;
+	int64_t a = add_named(f->store, "a", "task"), b = add_named(f->store, "b", "task");
+	struct store_relatives *tree;
+
+	execute(f->home, "INSERT INTO lineage VALUES (1, 0, 2, 'b', 1, ''), (2, 0, 1, 'a', 1, ''),"
+			 " (2, 1, 1, 'a', 1, '')");
+	assert_ok(f->store, store_lineage(f->store, a, STORE_ANCESTORS, 500, &tree));
+	assert_true(tree->cut);
+	assert_true(tree->n_rows <= 500);
+	store_free(tree);
+	assert_ok(f->store, store_lineage(f->store, b, STORE_DESCENDANTS, 500, &tree));
+	assert_true(tree->cut);
+	store_free(tree);
+}
 
 static void
 a_hostile_hash_makes_no_path(void **state)
@@ -405,6 +442,8 @@ main(void)
 		TEST(verify_finds_dangling_references),
 		TEST(verify_survives_a_damaged_database),
 		TEST(verify_stops_when_asked),
+		TEST(verify_can_be_interrupted_and_run_again),
+		TEST(a_circle_of_lineage_ends),
 		TEST(a_hostile_hash_makes_no_path),
 		TEST(a_full_disk_is_reported_and_harms_nothing),
 	};

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "store/internal.h"
 #include "test-store-fixture.h"
 
 static enum store_status
@@ -92,6 +93,48 @@ a_newer_catalog_is_refused(void **state)
 	assert_int_equal(try_open(f->home, STORE_READ_WRITE, message), STORE_ENEWER);
 	assert_non_null(strstr(message, "999"));
 	assert_int_equal(try_open(f->home, STORE_READ_ONLY, message), STORE_ENEWER);
+}
+
+static void
+an_older_catalog_is_upgraded_step_by_step(void **state)
+{
+	static const struct migration steps[] = {
+		{ 1, "this one is done already" },
+		{ 2, "CREATE TABLE two (x); INSERT INTO two VALUES (20)" },
+		{ 3, "UPDATE two SET x = x + 1" },
+		{ 0, NULL },
+	};
+	struct fixture *f = *state;
+	char message[1024];
+	int64_t x, id = add_named(f->store, "kept", "task");
+	struct store_adapter *row;
+
+	assert_ok(f->store, schema_migrate(f->store, steps));
+	assert_ok(f->store, schema_migrate(f->store, steps));
+	assert_ok(f->store, sql_int64(f->store, &x, "SELECT x FROM two", ""));
+	assert_int_equal(x, 21);
+	assert_ok(
+	    f->store, sql_int64(f->store, &x, "SELECT max(version) FROM schema_versions", ""));
+	assert_int_equal(x, 3);
+	assert_ok(f->store, store_get(f->store, id, &row));
+	store_free(row);
+	assert_int_equal(try_open(f->home, STORE_READ_WRITE, message), STORE_ENEWER);
+}
+
+static void
+an_upgrade_that_fails_changes_nothing(void **state)
+{
+	static const struct migration steps[] = {
+		{ 2, "CREATE TABLE two (x)" },
+		{ 3, "INSERT INTO nowhere VALUES (1)" },
+		{ 0, NULL },
+	};
+	struct fixture *f = *state;
+	char message[1024];
+
+	assert_fails(f->store, STORE_EIO, "nowhere", schema_migrate(f->store, steps));
+	assert_int_equal(try_open(f->home, STORE_READ_WRITE, message), STORE_OK);
+	execute(f->home, "CREATE TABLE two (x)");
 }
 
 static void
@@ -308,6 +351,8 @@ main(void)
 		TEST(reading_where_there_is_no_catalog_says_so),
 		TEST(a_home_that_is_a_file_is_refused),
 		TEST(a_newer_catalog_is_refused),
+		TEST(an_older_catalog_is_upgraded_step_by_step),
+		TEST(an_upgrade_that_fails_changes_nothing),
 		TEST(another_programs_database_is_refused),
 		TEST(a_file_that_is_no_database_is_refused),
 		TEST(a_folder_that_cannot_be_written_is_read),
