@@ -28,30 +28,22 @@
 
 _Static_assert(PANEL_COLS <= MAX_PANEL_COLS, "memory is reserved for narrower panels");
 
+/* c = alpha * sum + beta * c */
 INLINE void
 store_tile(const int rows, const int vectors, const struct panel_product *p, vf sum[][PANEL_VECTORS],
     int64_t row)
 {
+	vf alpha = vf_set1(p->alpha), beta = vf_set1(p->beta);
+	float *c = p->c + row * p->c_row;
+
 	UNROLL
-	for (int v = 0; v < vectors; v++) {
-		int n = (int)(p->n - v * VL);
+	for (int i = 0; i < rows; i++, c += p->c_row) {
 		UNROLL
-		for (int i = 0; i < rows; i++) {
-			float *c = p->c + (row + i) * p->c_row + v * VL;
-			vf x = vf_mul(vf_set1(p->alpha), sum[i][v]);
-			if (n >= VL) {
-				if (p->bias != NULL)
-					x = vf_add(x, vf_load(p->bias + v * VL));
-				if (p->beta != 0)
-					x = vf_fma(vf_set1(p->beta), vf_load(c), x);
-				vf_store(c, x);
-			} else if (n > 0) {
-				if (p->bias != NULL)
-					x = vf_add(x, vf_load_first(p->bias + v * VL, n));
-				if (p->beta != 0)
-					x = vf_fma(vf_set1(p->beta), vf_load_first(c, n), x);
-				vf_store_first(c, x, n);
-			}
+		for (int v = 0; v < vectors; v++) {
+			vf x = vf_mul(alpha, sum[i][v]);
+			if (p->beta != 0)
+				x = vf_fma(beta, vf_load(c + v * VL), x);
+			vf_store(c + v * VL, x);
 		}
 	}
 }
@@ -69,10 +61,12 @@ tile(const int rows, const int vectors, const struct panel_product *p, int64_t r
 	for (int g = 0; 3 * g < rows; g++)
 		a[g] = p->a + (row + 3 * g) * a_row;
 	UNROLL
-	for (int i = 0; i < rows; i++)
+	for (int v = 0; v < vectors; v++) {
+		vf start = p->bias != NULL ? vf_load(p->bias + v * VL) : vf_zero();
 		UNROLL
-		for (int v = 0; v < vectors; v++)
-			sum[i][v] = vf_zero();
+		for (int i = 0; i < rows; i++)
+			sum[i][v] = start;
+	}
 	for (int64_t kk = 0; kk < p->k; kk++) {
 		vf bv[PANEL_VECTORS];
 		UNROLL
@@ -118,10 +112,10 @@ static tile_function *const tiles[PANEL_VECTORS][TILE_ROWS] = {
 	EACH_ROWS(TILE_NAME, 2),
 };
 
-void
-KERNEL(multiply_panel)(const struct panel_product *p)
+static void
+multiply_tiles(const struct panel_product *p, int vectors)
 {
-	tile_function *const *for_width = tiles[p->n > VL];
+	tile_function *const *for_width = tiles[vectors - 1];
 	/* Tiles of about equal height: a last one of a row or two could not hide the latency. */
 	int64_t n_tiles = (p->m + TILE_ROWS - 1) / TILE_ROWS, row = 0;
 
@@ -130,6 +124,44 @@ KERNEL(multiply_panel)(const struct panel_product *p)
 		for_width[rows - 1](p, row);
 		row += rows;
 	}
+}
+
+/* Tiles know whole vectors only; at the right edge of C they write beside it. */
+static void
+multiply_edge(const struct panel_product *p, int vectors)
+{
+	float bias[PANEL_COLS] = { 0 }, product[TILE_ROWS * PANEL_COLS];
+	struct panel_product rows = *p;
+
+	if (p->bias != NULL) {
+		memcpy(bias, p->bias, (size_t)p->n * sizeof *bias);
+		rows.bias = bias;
+	}
+	rows.beta = 0;
+	rows.c = product;
+	rows.c_row = PANEL_COLS;
+	for (int64_t row = 0; row < p->m; row += TILE_ROWS) {
+		rows.m = p->m - row < TILE_ROWS ? p->m - row : TILE_ROWS;
+		rows.a = p->a + row * p->a_row;
+		multiply_tiles(&rows, vectors);
+		for (int64_t i = 0; i < rows.m; i++) {
+			float *c = p->c + (row + i) * p->c_row;
+			for (int64_t j = 0; j < p->n; j++)
+				c[j] = product[i * PANEL_COLS + j] +
+				    (p->beta != 0 ? p->beta * c[j] : 0);
+		}
+	}
+}
+
+void
+KERNEL(multiply_panel)(const struct panel_product *p)
+{
+	int vectors = (int)((p->n + VL - 1) / VL);
+
+	if (p->n % VL == 0)
+		multiply_tiles(p, vectors);
+	else
+		multiply_edge(p, vectors);
 }
 
 INLINE const unsigned char *

@@ -23,7 +23,8 @@
 
 /* c[m, n] = alpha * a[m, k] b[k, n] + beta * c + bias[n]. Element (i, kk) of A is at
  * a[i * a_row + kk * a_k], so A may be transposed. n <= panel_cols; where n < panel_cols, b has
- * zeros or anything else readable behind. beta 0: c is not read. bias may be NULL. */
+ * zeros or anything else readable behind. beta 0: c is not read. bias may be NULL, and is NULL
+ * when alpha is not 1. */
 struct panel_product {
 	int64_t m, n, k;
 	float alpha, beta;

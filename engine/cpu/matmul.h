@@ -10,7 +10,7 @@
 
 /* C[m, n] = alpha * A[m, k] op(B) + beta * C + bias[n]. Element (i, kk) of A is at
  * a[i * a_row + kk * a_k] (both 0: a matrix of one number); B is [k, n], or [n, k] when
- * transposed, of any float or quantised dtype. beta 0: C is not read. */
+ * transposed, of any float or quantised dtype. beta 0: C is not read. bias: only with alpha 1. */
 struct product {
 	int64_t m, n, k;
 	float alpha, beta;
