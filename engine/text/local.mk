@@ -3,9 +3,18 @@ engine_libt2l_la_SOURCES += \
 	engine/text/added-tokens.c engine/text/added-tokens.h \
 	engine/text/bpe.c engine/text/bpe.h \
 	engine/text/byte-level.c engine/text/byte-level.h \
-	engine/text/chat-template.h \
+	engine/text/chat-template.c engine/text/chat-template.h \
 	engine/text/decoder.c engine/text/decoder.h \
 	engine/text/ids.c engine/text/ids.h \
+	engine/text/jinja-evaluate.c \
+	engine/text/jinja-expressions.c \
+	engine/text/jinja-filters.c \
+	engine/text/jinja-lexer.c engine/text/jinja-lexer.h \
+	engine/text/jinja-methods.c \
+	engine/text/jinja-run.c engine/text/jinja-run.h \
+	engine/text/jinja-statements.c engine/text/jinja-parser.h \
+	engine/text/jinja-text.c \
+	engine/text/jinja-value.c engine/text/jinja.h \
 	engine/text/normalizer.c engine/text/normalizer.h \
 	engine/text/pattern.c engine/text/pattern.h \
 	engine/text/pipeline.c engine/text/pipeline.h \

@@ -4,3 +4,15 @@ tests_unit_test_tokenizer_SOURCES = tests/unit/test-tokenizer.c tests/unit/golde
 tests_unit_test_tokenizer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tokenizer_LDADD = $(UNIT_LDADD)
 tests_unit_test_tokenizer_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-chat-template
+tests_unit_test_chat_template_SOURCES = tests/unit/test-chat-template.c tests/unit/golden-lines.h
+tests_unit_test_chat_template_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_chat_template_LDADD = $(UNIT_LDADD)
+tests_unit_test_chat_template_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-tokenizer-gguf
+tests_unit_test_tokenizer_gguf_SOURCES = tests/unit/test-tokenizer-gguf.c tests/unit/golden-lines.h
+tests_unit_test_tokenizer_gguf_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tokenizer_gguf_LDADD = $(UNIT_LDADD)
+tests_unit_test_tokenizer_gguf_LDFLAGS = $(UNIT_LDFLAGS)
