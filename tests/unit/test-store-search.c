@@ -223,6 +223,40 @@ too_much_search_is_refused(void **state)
 	free(text);
 }
 
+static uint32_t
+next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+static void
+whatever_is_typed_is_answered_or_refused(void **state)
+{
+	static const char *const pieces[] = { "tag", ":", "rank", ">", "<=", "\"", "-", " ", "*",
+		"(", ")", "AND", "NOT", "é", "\xff", "%", "_", "\\", "'", "9", "0.5", "k", "since",
+		"7d", "made", "merged", "x", "fav", "=", "😀", "hash", "ab", "NEAR", "^", "+", "{",
+		"\t" };
+	struct fixture *f = *state;
+	struct store_adapters *page;
+	uint32_t seed = 7;
+
+	add_named(f->store, "x", "a task with 9 x");
+	for (int round = 0; round < 3000; round++) {
+		char text[256] = "";
+		struct store_query query = { .text = text, .limit = 1, .trashed = round % 5 == 0 };
+		enum store_status status;
+
+		for (uint32_t n = next_random(&seed) % 12; n > 0; n--)
+			strcat(text, pieces[next_random(&seed) % (sizeof pieces / sizeof *pieces)]);
+		status = store_search(f->store, &query, &page);
+		if (status == STORE_OK)
+			store_free(page);
+		else if (status != STORE_EINVAL)
+			fail_msg("'%s': %s", text, store_error(f->store));
+	}
+}
+
 static void
 every_filter_is_known_by_name(void **state)
 {
@@ -328,13 +362,6 @@ another_process_s_change_is_seen(void **state)
 /* ---- nearness ---- */
 
 #define N 384
-
-static uint32_t
-next_random(uint32_t *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
 
 static void
 random_vector(uint32_t *seed, float values[N])
@@ -490,6 +517,7 @@ main(void)
 		TEST(an_unscored_adapter_is_not_above_or_below),
 		TEST(bad_filters_say_what_they_need),
 		TEST(too_much_search_is_refused),
+		TEST(whatever_is_typed_is_answered_or_refused),
 		cmocka_unit_test(every_filter_is_known_by_name),
 		TEST(each_order_puts_first_what_it_says),
 		TEST(pages_join_up_to_the_whole),
