@@ -263,8 +263,9 @@ int store_sort_parse(const char *name);
  * must match; "in quotes" is a phrase), and filters KEY:VALUE, KEY>N, KEY<N, KEY>=N, KEY<=N:
  *   tag: base: made: name: hypernet: encoder: module: hash: fav:1 id: rank alpha scale score
  *   size wins losses ties uses, since:7d before:2026-01-31 (units m h d w y, or a date)
- * tag:es* is a tag's beginning. A '-' in front turns a word or filter round. An unknown filter or a bad value is STORE_EINVAL
- * with a sentence (which a search-as-you-type field shows while it keeps the last rows).
+ * tag:es* is a tag's beginning. A '-' in front turns a word or filter round. An unknown filter or
+ * a bad value is STORE_EINVAL with a sentence (which a search-as-you-type field shows while it
+ * keeps the last rows).
  */
 struct store_query {
 	const char *text; /* NULL or "": everything */
