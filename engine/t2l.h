@@ -294,16 +294,18 @@ struct t2l_lane_result {
 struct t2l_run {
 	const struct t2l_sampling *sampling; /* one, or one a lane with per_lane_sampling */
 	bool per_lane_sampling;
-	size_t max_tokens; /* new tokens a lane */
+	size_t max_tokens; /* new tokens a lane; 0: only read the prompts into the cache */
 	const char *const
 	    *stop; /* stop strings; the text before them is kept; also the model's EOS */
 	size_t n_stop;
 	/* Called from the thread that runs, after each step: TEXT is complete UTF-8 (may be empty),
-	 * not terminated. Returning false ends this lane (finish: cancelled). May be NULL. */
+	 * not terminated. Text that was held back (it might have become a stop string) and comes at
+	 * the end of a lane without a token has id -1. Returning false ends this lane (finish:
+	 * cancelled). May be NULL. */
 	bool (*on_token)(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes);
 	void *user;
 };
-/* A lane has room for N_CONTEXT tokens, at most the model's context. */
+/* A lane has room for N_CONTEXT tokens, at most the model's context; 0: that. */
 T2L_API enum t2l_status t2l_session_open(struct t2l_model *model, size_t n_lanes, size_t n_context,
     struct t2l_session **session, struct t2l_error *err);
 T2L_API void t2l_session_close(struct t2l_session *session);
@@ -325,7 +327,8 @@ T2L_API const char *t2l_session_output(
     const struct t2l_session *session, size_t lane, size_t *n_bytes);
 T2L_API const int32_t *t2l_session_output_ids(
     const struct t2l_session *session, size_t lane, size_t *n_ids);
-T2L_API void t2l_session_cancel(struct t2l_session *session); /* from any thread */
+/* From any thread: ends the run, also one that begins later with the prompts set before. */
+T2L_API void t2l_session_cancel(struct t2l_session *session);
 
 /* Log-probability of each token after the first (logprobs [n], [0] unused); logits [n, vocab] when
  * not NULL. */

@@ -12,4 +12,4 @@ engine_libt2l_la_SOURCES += \
 	engine/models/encoder-weights.c engine/models/encoder-weights.h \
 	engine/models/encoder-load.c engine/models/encoder-config.c engine/models/encoder-load.h \
 	engine/models/encoder-save.c \
-	engine/models/model.c engine/models/encoder-embed.c engine/models/model.h
+	engine/models/model.c engine/models/chat.c engine/models/encoder-embed.c engine/models/model.h
