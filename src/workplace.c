@@ -167,27 +167,30 @@ workplace_precise(struct context *ctx, bool precise)
 }
 
 /* A name that is no path may be one of share/models, of HOME/models, or one the catalog knows. */
-static void
-resolve_model(struct context *ctx, const char *name, char *path, size_t size)
+bool
+workplace_find_model(struct context *ctx, const char *name, char *path, size_t size)
 {
 	struct store_model *known = NULL;
 	struct store *store;
 
 	snprintf(path, size, "%s", name);
-	if (access(path, F_OK) == 0 || strchr(name, '/') != NULL)
-		return;
+	if (access(path, F_OK) == 0)
+		return true;
+	if (strchr(name, '/') != NULL)
+		return false;
 	snprintf(path, size, "%s/models/%s", workplace_share(ctx), name);
 	if (access(path, F_OK) == 0)
-		return;
+		return true;
 	snprintf(path, size, "%s/models/%s", workplace_home(ctx), name);
 	if (access(path, F_OK) == 0)
-		return;
+		return true;
 	snprintf(path, size, "%s", name);
-	if (workplace_store(ctx, &store) &&
-	    store_model_find(store, NULL, name, &known) == STORE_OK) {
-		snprintf(path, size, "%s", known->path);
-		store_free(known);
-	}
+	if (!workplace_store(ctx, &store) ||
+	    store_model_find(store, NULL, name, &known) != STORE_OK)
+		return false;
+	snprintf(path, size, "%s", known->path);
+	store_free(known);
+	return true;
 }
 
 static void
@@ -224,7 +227,7 @@ workplace_model(struct context *ctx, const char *name, struct t2l_model **model)
 		name = setting_get(ctx->settings, "base.model", NULL);
 	if (name == NULL)
 		name = "demo-base";
-	resolve_model(ctx, name, path, sizeof path);
+	workplace_find_model(ctx, name, path, sizeof path);
 	if (workplace->model == NULL || strcmp(path, workplace->model_path) != 0) {
 		struct t2l_model *opened;
 
@@ -263,7 +266,7 @@ workplace_hypernet(
 		snprintf(file, sizeof file, "demo-%s.safetensors", variant);
 		name = file;
 	}
-	resolve_model(ctx, name, path, sizeof path);
+	workplace_find_model(ctx, name, path, sizeof path);
 	if (workplace->hypernet == NULL || strcmp(path, workplace->hypernet_path) != 0) {
 		struct t2l_hypernet *opened;
 
@@ -295,7 +298,7 @@ workplace_encoder(struct context *ctx, const char *name, struct t2l_encoder **en
 		name = t2l_hypernet_facts(workplace->hypernet)->encoder_name;
 	if (name == NULL || name[0] == '\0')
 		name = "demo-encoder";
-	resolve_model(ctx, name, path, sizeof path);
+	workplace_find_model(ctx, name, path, sizeof path);
 	if (workplace->encoder == NULL || strcmp(path, workplace->encoder_path) != 0) {
 		struct t2l_encoder *opened;
 

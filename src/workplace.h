@@ -22,6 +22,8 @@ const char *workplace_share(struct context *ctx);
 const char *workplace_home(struct context *ctx);
 
 bool workplace_store(struct context *ctx, struct store **store);
+/* Where the model, encoder or hypernet NAME is; false: nowhere, PATH is then NAME itself. */
+bool workplace_find_model(struct context *ctx, const char *name, char *path, size_t size);
 bool workplace_engine(struct context *ctx, struct t2l_engine **engine);
 /* --precise: what is open on an engine of the other kind is closed. */
 void workplace_precise(struct context *ctx, bool precise);

@@ -1,0 +1,317 @@
+/* t2l inspect - what a file is: model, adapter or hypernet. */
+
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/command.h"
+#include "src/options.h"
+#include "src/workplace.h"
+
+static const struct option_spec options[] = {
+	{ "norms", 0, OPTION_FLAG, 0, "of an adapter: the norm of its change, module by module" },
+	{ "against", 0, OPTION_ADAPTER, 0, "cosine with this adapter, module by module" },
+	{ "tensors", 0, OPTION_FLAG, 0, "list the tensors" },
+	{ 0 },
+};
+
+static void
+say_pair(struct context *ctx, const char *name, const char *value)
+{
+	if (value[0] == '\0')
+		return;
+	say(ctx, "  %-12s ", name);
+	say_text(ctx, value, strlen(value));
+	say(ctx, "\n");
+}
+
+/* ---- adapters ---- */
+
+static bool
+add_tensors(struct context *ctx, const struct t2l_adapter *adapter, cJSON *object, bool print)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "tensors");
+	struct t2l_tensor_facts tensor;
+	struct t2l_error err;
+
+	for (size_t i = 0; i < t2l_adapter_facts(adapter)->n_tensors; i++) {
+		cJSON *item = cJSON_CreateObject(), *shape;
+
+		cJSON_AddItemToArray(list, item);
+		if (t2l_adapter_tensor(adapter, i, &tensor, &err) != T2L_OK) {
+			context_fail_error(ctx, &err);
+			return false;
+		}
+		cJSON_AddStringToObject(item, "name", tensor.name);
+		cJSON_AddStringToObject(item, "dtype", tensor.dtype);
+		shape = cJSON_AddArrayToObject(item, "shape");
+		for (int j = 0; j < tensor.n_dims; j++)
+			cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor.shape[j]));
+		if (print)
+			say(ctx, "  %-5s [%lld, %lld]  %s\n", tensor.dtype,
+			    (long long)tensor.shape[0], (long long)tensor.shape[1], tensor.name);
+	}
+	return true;
+}
+
+static bool
+add_norms(
+    struct context *ctx, const struct t2l_adapter *adapter, const char *against, cJSON *object)
+{
+	struct t2l_adapter *other = NULL;
+	struct t2l_module_norm *norms;
+	struct t2l_error err;
+	cJSON *list;
+	size_t n;
+	int64_t id;
+	bool fine;
+
+	if (against != NULL && !workplace_adapter(ctx, against, &other, &id))
+		return false;
+	fine = t2l_adapter_norms(adapter, other, &norms, &n, &err) == T2L_OK;
+	t2l_adapter_close(other);
+	if (!fine) {
+		context_fail_error(ctx, &err);
+		return false;
+	}
+	list = cJSON_AddArrayToObject(object, "norms");
+	for (size_t i = 0; i < n; i++) {
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddItemToArray(list, item);
+		cJSON_AddNumberToObject(item, "layer", norms[i].layer);
+		cJSON_AddStringToObject(item, "module", norms[i].module);
+		cJSON_AddNumberToObject(item, "norm", norms[i].norm);
+		say(ctx, "  layer %3d  %-10s  |dW| %10.4f", norms[i].layer, norms[i].module,
+		    norms[i].norm);
+		if (against != NULL) {
+			cJSON_AddNumberToObject(item, "cosine", norms[i].cosine);
+			say(ctx, "  cosine %7.4f", norms[i].cosine);
+		}
+		say(ctx, "\n");
+	}
+	t2l_free(norms);
+	return true;
+}
+
+static int
+inspect_adapter(struct context *ctx, const struct options *opt, const struct t2l_adapter *adapter)
+{
+	const struct t2l_adapter_facts *facts = t2l_adapter_facts(adapter);
+	cJSON *object = cJSON_CreateObject();
+	bool fine;
+
+	cJSON_AddStringToObject(object, "kind", "adapter");
+	cJSON_AddStringToObject(object, "format", facts->format);
+	cJSON_AddStringToObject(object, "name", facts->name);
+	cJSON_AddStringToObject(object, "task", facts->task);
+	cJSON_AddStringToObject(object, "base", facts->base_name);
+	cJSON_AddStringToObject(object, "base_fingerprint", facts->base_fingerprint);
+	cJSON_AddStringToObject(object, "hypernet", facts->hypernet);
+	cJSON_AddStringToObject(object, "encoder", facts->encoder);
+	cJSON_AddStringToObject(object, "modules", facts->modules);
+	cJSON_AddStringToObject(object, "lineage", facts->lineage);
+	cJSON_AddStringToObject(object, "hash", facts->hash);
+	cJSON_AddNumberToObject(object, "rank", facts->rank);
+	cJSON_AddNumberToObject(object, "alpha", facts->lora_alpha);
+	cJSON_AddBoolToObject(object, "rslora", facts->use_rslora);
+	cJSON_AddNumberToObject(object, "scale", facts->scale);
+	cJSON_AddNumberToObject(object, "layers", facts->n_layers);
+	cJSON_AddNumberToObject(object, "parameters", (double)facts->n_parameters);
+	say(ctx, "adapter (%s), rank %d, alpha %g, scale %.4g%s, %d layers, %lld numbers\n",
+	    facts->format, facts->rank, facts->lora_alpha, facts->scale,
+	    facts->use_rslora ? " (rsLoRA)" : "", facts->n_layers, (long long)facts->n_parameters);
+	say_pair(ctx, "name", facts->name);
+	say_pair(ctx, "task", facts->task);
+	say_pair(ctx, "base", facts->base_name);
+	say_pair(ctx, "encoder", facts->encoder);
+	say_pair(ctx, "modules", facts->modules);
+	say_pair(ctx, "lineage", facts->lineage);
+	say_pair(ctx, "hash", facts->hash);
+	fine = add_tensors(ctx, adapter, object, option_flag(opt, "tensors"));
+	if (fine && (option_flag(opt, "norms") || option_text(opt, "against") != NULL))
+		fine = add_norms(ctx, adapter, option_text(opt, "against"), object);
+	say_json(ctx, object);
+	return fine ? 0 : 1;
+}
+
+/* ---- hypernets and models ---- */
+
+static int
+inspect_hypernet(struct context *ctx, const struct t2l_hypernet_facts *facts)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "kind", "hypernet");
+	cJSON_AddStringToObject(object, "name", facts->name);
+	cJSON_AddStringToObject(object, "variant", facts->variant);
+	cJSON_AddStringToObject(object, "base", facts->base_name);
+	cJSON_AddStringToObject(object, "base_fingerprint", facts->base_fingerprint);
+	cJSON_AddStringToObject(object, "encoder", facts->encoder_name);
+	cJSON_AddStringToObject(object, "encoder_fingerprint", facts->encoder_fingerprint);
+	cJSON_AddStringToObject(object, "modules", facts->modules);
+	cJSON_AddNumberToObject(object, "embedding_size", facts->embedding_size);
+	cJSON_AddNumberToObject(object, "latent_size", facts->latent_size);
+	cJSON_AddNumberToObject(object, "layers", facts->n_layers);
+	cJSON_AddNumberToObject(object, "rank", facts->rank);
+	cJSON_AddNumberToObject(object, "alpha", facts->lora_alpha);
+	cJSON_AddNumberToObject(object, "parameters", (double)facts->n_parameters);
+	cJSON_AddStringToObject(object, "fingerprint", facts->fingerprint);
+	say_json(ctx, object);
+	say(ctx, "hypernet '%s', variant %s, %lld parameters\n", facts->name, facts->variant,
+	    (long long)facts->n_parameters);
+	say(ctx, "  makes rank %d adapters (alpha %g%s) of %s for %d layers of '%s'\n", facts->rank,
+	    facts->lora_alpha, facts->use_rslora ? ", rsLoRA" : "", facts->modules, facts->n_layers,
+	    facts->base_name);
+	say(ctx, "  from embeddings of '%s' (%d numbers)\n", facts->encoder_name,
+	    facts->embedding_size);
+	return 0;
+}
+
+static int
+inspect_encoder(struct context *ctx, const struct t2l_encoder_facts *facts)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "kind", "encoder");
+	cJSON_AddStringToObject(object, "name", facts->name);
+	cJSON_AddStringToObject(object, "architecture", facts->architecture);
+	cJSON_AddStringToObject(object, "pooling", facts->pooling);
+	cJSON_AddNumberToObject(object, "dimension", facts->dimension);
+	cJSON_AddNumberToObject(object, "max_tokens", facts->max_tokens);
+	cJSON_AddNumberToObject(object, "parameters", (double)facts->n_parameters);
+	cJSON_AddStringToObject(object, "fingerprint", facts->fingerprint);
+	say_json(ctx, object);
+	say(ctx, "text encoder '%s' (%s), %lld parameters\n", facts->name, facts->architecture,
+	    (long long)facts->n_parameters);
+	say(ctx, "  %d numbers a text, %s pooling, at most %d tokens\n", facts->dimension,
+	    facts->pooling, facts->max_tokens);
+	return 0;
+}
+
+static int
+inspect_model(struct context *ctx, const struct t2l_model_facts *facts)
+{
+	cJSON *object = cJSON_CreateObject();
+	double kv = (double)facts->kv_bytes_per_token * facts->context_length;
+
+	cJSON_AddStringToObject(object, "kind", "model");
+	cJSON_AddStringToObject(object, "name", facts->name);
+	cJSON_AddStringToObject(object, "architecture", facts->architecture);
+	cJSON_AddStringToObject(object, "format", facts->format);
+	cJSON_AddStringToObject(object, "dtype", facts->dtype);
+	cJSON_AddNumberToObject(object, "layers", facts->n_layers);
+	cJSON_AddNumberToObject(object, "hidden_size", facts->hidden_size);
+	cJSON_AddNumberToObject(object, "heads", facts->n_heads);
+	cJSON_AddNumberToObject(object, "kv_heads", facts->n_kv_heads);
+	cJSON_AddNumberToObject(object, "head_dim", facts->head_dim);
+	cJSON_AddNumberToObject(object, "ffn_size", facts->ffn_size);
+	cJSON_AddNumberToObject(object, "vocab_size", facts->vocab_size);
+	cJSON_AddNumberToObject(object, "context_length", facts->context_length);
+	cJSON_AddNumberToObject(object, "parameters", (double)facts->n_parameters);
+	cJSON_AddNumberToObject(object, "weight_bytes", (double)facts->weight_bytes);
+	cJSON_AddNumberToObject(object, "kv_bytes_per_token", (double)facts->kv_bytes_per_token);
+	cJSON_AddBoolToObject(object, "tokenizer", facts->has_tokenizer);
+	cJSON_AddBoolToObject(object, "chat_template", facts->has_chat_template);
+	cJSON_AddStringToObject(object, "fingerprint", facts->fingerprint);
+	say_json(ctx, object);
+	say(ctx, "base model '%s' (%s, %s, %s), %lld parameters, %.1f MiB\n", facts->name,
+	    facts->architecture, facts->format, facts->dtype, (long long)facts->n_parameters,
+	    (double)facts->weight_bytes / (1 << 20));
+	say(ctx, "  %d layers, hidden %d, heads %d of %d (%d for keys), ffn %d, vocabulary %d\n",
+	    facts->n_layers, facts->hidden_size, facts->n_heads, facts->head_dim, facts->n_kv_heads,
+	    facts->ffn_size, facts->vocab_size);
+	say(ctx, "  context %d; a full lane takes %.1f MiB more\n", facts->context_length,
+	    kv / (1 << 20));
+	say(ctx, "  tokenizer: %s, chat template: %s\n", facts->has_tokenizer ? "yes" : "no",
+	    facts->has_chat_template ? "yes" : "no");
+	say_pair(ctx, "fingerprint", facts->fingerprint);
+	return 0;
+}
+
+/* ---- which of them ---- */
+
+/* Each opener in turn; the error that is shown is that of the likeliest kind. */
+static int
+inspect_path(struct context *ctx, const struct options *opt, const char *path)
+{
+	struct t2l_error as_adapter, as_model, as_hypernet, as_encoder;
+	struct t2l_adapter *adapter;
+	struct t2l_hypernet *hypernet;
+	struct t2l_encoder *encoder;
+	struct t2l_model *model;
+	struct t2l_engine *engine;
+	char marker[4096];
+	struct stat info;
+	int status;
+
+	if (t2l_adapter_open(path, &adapter, &as_adapter) == T2L_OK) {
+		status = inspect_adapter(ctx, opt, adapter);
+		t2l_adapter_close(adapter);
+		return status;
+	}
+	if (!workplace_engine(ctx, &engine))
+		return 1;
+	if (t2l_hypernet_open(engine, path, &hypernet, &as_hypernet) == T2L_OK) {
+		status = inspect_hypernet(ctx, t2l_hypernet_facts(hypernet));
+		t2l_hypernet_close(hypernet);
+		return status;
+	}
+	if (t2l_model_open(engine, path, &model, &as_model) == T2L_OK) {
+		status = inspect_model(ctx, t2l_model_facts(model));
+		t2l_model_close(model);
+		return status;
+	}
+	if (t2l_encoder_open(engine, path, &encoder, &as_encoder) == T2L_OK) {
+		status = inspect_encoder(ctx, t2l_encoder_facts(encoder));
+		t2l_encoder_close(encoder);
+		return status;
+	}
+	snprintf(marker, sizeof marker, "%s/config.json", path);
+	if (stat(path, &info) == 0 && S_ISDIR(info.st_mode) && stat(marker, &info) == 0)
+		return context_fail_error(ctx, &as_model);
+	size_t n = strlen(path);
+
+	if (n > 5 && strcmp(path + n - 5, ".gguf") == 0)
+		return context_fail_error(ctx, &as_model);
+	return context_fail_error(ctx, &as_adapter);
+}
+
+static int
+inspect_run(struct context *ctx, const struct options *opt)
+{
+	const char *name = option_argument(opt, 0);
+	struct t2l_adapter *adapter;
+	struct stat info;
+	int64_t id;
+	int status;
+
+	if (stat(name, &info) == 0)
+		return inspect_path(ctx, opt, name);
+	char path[4096];
+
+	if (workplace_find_model(ctx, name, path, sizeof path))
+		return inspect_path(ctx, opt, path);
+	if (!workplace_adapter(ctx, name, &adapter, &id))
+		return 1;
+	status = inspect_adapter(ctx, opt, adapter);
+	t2l_adapter_close(adapter);
+	return status;
+}
+
+const struct command command_inspect = {
+	.name = "inspect",
+	.summary = "what a file is: model, adapter, hypernet or encoder",
+	.details = "The whole file is read; exit status 1 when anything is wrong with it.",
+	.example = "t2l inspect translate-es --norms",
+	.arguments = "PATH",
+	.min_arguments = 1,
+	.max_arguments = 1,
+	.argument_type = OPTION_ADAPTER,
+	.options = options,
+	.run = inspect_run,
+};
