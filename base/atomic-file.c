@@ -54,16 +54,26 @@ static int
 open_for_writing(struct atomic_file *file)
 {
 	struct stat st;
+	bool exists = stat(file->target, &st) == 0;
 
-	if (stat(file->target, &st) == 0 && !S_ISREG(st.st_mode)) {
+	if (exists && !S_ISREG(st.st_mode)) {
 		file->fd = open(file->target, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 		return file->fd == -1 ? -1 : 0;
 	}
+	/* Renaming would replace a write-protected file all the same. */
+	if (exists && access(file->target, W_OK) == -1)
+		return -1;
 	file->temporary = temporary_name(file->target);
 	if (file->temporary == NULL)
 		return -1;
-	file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	return file->fd == -1 ? -1 : 0;
+	file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    exists ? st.st_mode & 0666 : 0666);
+	if (file->fd == -1)
+		return -1;
+	/* What was private stays so. Some file systems have no modes: no error. */
+	if (exists)
+		(void)!fchmod(file->fd, st.st_mode & 0777);
+	return 0;
 }
 
 struct atomic_file *

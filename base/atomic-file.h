@@ -20,7 +20,8 @@
 
 struct atomic_file;
 
-/* NULL with errno when the folder cannot be written. Mode is 0666 less the umask. */
+/* NULL with errno when the folder cannot be written or the file is write-protected. Mode is that of
+ * the file it replaces, or 0666 less the umask. */
 struct atomic_file *atomic_file_open(const char *path);
 
 int atomic_file_write(struct atomic_file *file, const void *bytes, size_t n); /* 0 or -1 */

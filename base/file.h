@@ -8,7 +8,9 @@
 #include <stdint.h>
 
 /* A regular file, mapped read-only; BYTES stay valid until mapped_file_close(), also when the
- * name is removed or replaced. Never NULL, also when N is 0. */
+ * name is removed or replaced. Never NULL, also when N is 0. (Who cuts a mapped file short in
+ * place makes reading it fault: SIGBUS. Files that are replaced by renaming, as ours are, do not.)
+ */
 struct mapped_file {
 	const uint8_t *bytes;
 	size_t n;

@@ -282,16 +282,15 @@ take_tensor(struct cursor *c, struct gguf_entry *entry, uint64_t *offset)
 	return tensor_bytes(c, type, entry);
 }
 
-/* Where the data starts: the next multiple of the alignment. */
-static enum t2l_status
-start_of_data(const struct cursor *c, size_t alignment, const uint8_t **out)
+/* Where the data starts: the next multiple of the alignment. (A file without tensors may end
+ * without that padding.) */
+static const uint8_t *
+start_of_data(const struct cursor *c, size_t alignment)
 {
 	size_t used = (size_t)(c->at - c->start);
 	size_t padding = (alignment - used % alignment) % alignment;
 
-	/* A file without tensors may end without the padding. */
-	*out = padding <= left(c) ? c->at + padding : c->end;
-	return T2L_OK;
+	return padding <= left(c) ? c->at + padding : c->end;
 }
 
 static enum t2l_status
@@ -452,7 +451,7 @@ static enum t2l_status
 take_tensors(struct cursor *c, struct gguf *gguf, uint64_t n)
 {
 	uint64_t *offsets = calloc((size_t)n + 1, sizeof *offsets);
-	const uint8_t *start = NULL;
+	const uint8_t *start;
 	enum t2l_status status = T2L_OK;
 
 	gguf->entries = calloc((size_t)n + 1, sizeof *gguf->entries);
@@ -464,8 +463,7 @@ take_tensors(struct cursor *c, struct gguf *gguf, uint64_t n)
 		status = take_tensor(c, &gguf->entries[gguf->n_entries], &offsets[gguf->n_entries]);
 		gguf->n_entries++;
 	}
-	if (status == T2L_OK)
-		status = start_of_data(c, gguf->alignment, &start);
+	start = start_of_data(c, gguf->alignment);
 	for (size_t i = 0; i < gguf->n_entries && status == T2L_OK; i++)
 		status = place_tensor(c, start, gguf->alignment, offsets[i], &gguf->entries[i]);
 	free(offsets);

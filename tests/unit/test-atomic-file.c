@@ -67,6 +67,20 @@ permissions_follow_the_umask(void **state)
 }
 
 static void
+a_private_file_stays_private(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(atomic_write(in_folder("a"), "old", 3), 0);
+	assert_int_equal(chmod(in_folder("a"), 0600), 0);
+	assert_int_equal(atomic_write(in_folder("a"), "new", 3), 0);
+	assert_int_equal(stat(in_folder("a"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	check_content("a", "new");
+}
+
+static void
 a_symbolic_link_is_followed(void **state)
 {
 	struct stat st;
@@ -233,6 +247,7 @@ main(void)
 		IN_FOLDER(the_target_keeps_its_old_bytes_until_the_commit),
 		IN_FOLDER(abort_leaves_nothing_behind),
 		IN_FOLDER(permissions_follow_the_umask),
+		IN_FOLDER(a_private_file_stays_private),
 		IN_FOLDER(a_symbolic_link_is_followed),
 		IN_FOLDER(large_and_small_pieces_keep_their_order),
 		IN_FOLDER(what_cannot_be_written_is_reported_by_errno),
