@@ -63,6 +63,12 @@ struct command {
 	int (*run)(struct context *ctx, const struct options *options);
 };
 
+/* Each in its own cmd-*.c. */
+extern const struct command command_generate, command_infer, command_compare, command_apply,
+    command_merge, command_export, command_import, command_catalog, command_train, command_evaluate,
+    command_inspect, command_score, command_tokenize, command_chat_template, command_embed,
+    command_batch, command_config, command_version, command_help;
+
 extern const struct command *const commands[]; /* NULL-terminated, in the order of help */
 
 /* The command of a line's first words; *n_words: how many it took. NULL: none. */

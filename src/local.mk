@@ -1,7 +1,22 @@
 # src: the program t2l.
 bin_PROGRAMS += src/t2l
 src_t2l_CPPFLAGS = $(AM_CPPFLAGS) -DT2L_DATADIR='"$(pkgdatadir)"'
-src_t2l_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(YAML_CFLAGS) $(READLINE_CFLAGS) $(SQLITE_CFLAGS) $(NCURSES_CFLAGS)
+src_t2l_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(YAML_CFLAGS) $(READLINE_CFLAGS) $(SQLITE_CFLAGS) \
+	$(NCURSES_CFLAGS) $(NETTLE_CFLAGS)
 src_t2l_LDADD = ui/libui.la store/libstore.la engine/libt2l.la base/libbase.la \
-	$(CJSON_LIBS) $(YAML_LIBS) $(READLINE_LIBS)
-src_t2l_SOURCES = src/main.c
+	$(CJSON_LIBS) $(YAML_LIBS) $(READLINE_LIBS) $(SQLITE_LIBS) $(NETTLE_LIBS)
+src_t2l_SOURCES = \
+	src/main.c \
+	src/command.c src/command.h src/commands.c src/completion.c \
+	src/options.c src/options.h \
+	src/help.c src/help.h \
+	src/context.h src/output.c \
+	src/settings.c src/settings.h \
+	src/workplace.c src/workplace.h \
+	src/adapter-output.c src/adapter-output.h \
+	src/lanes.c src/lanes.h \
+	src/json-lines.c src/json-lines.h src/base64.c src/base64.h \
+	src/repl.c src/repl.h \
+	src/cmd-about.c src/cmd-apply.c src/cmd-batch.c src/cmd-catalog.c src/cmd-compare.c \
+	src/cmd-evaluate.c src/cmd-export.c src/cmd-generate.c src/cmd-import.c src/cmd-infer.c \
+	src/cmd-inspect.c src/cmd-merge.c src/cmd-score.c src/cmd-text.c src/cmd-train.c
