@@ -44,8 +44,8 @@ static bool
 has_avx512(void)
 {
 	return has_avx2() && __builtin_cpu_supports("avx512f") &&
-	    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+	       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
 }
 #endif
 
@@ -65,9 +65,8 @@ cpu_features(void)
 {
 #if defined(__x86_64__)
 	if (has_avx512())
-		return __builtin_cpu_supports("avx512bf16")
-		    ? "avx512 (f, bw, vl, dq, vnni, bf16)"
-		    : "avx512 (f, bw, vl, dq, vnni)";
+		return __builtin_cpu_supports("avx512bf16") ? "avx512 (f, bw, vl, dq, vnni, bf16)"
+							    : "avx512 (f, bw, vl, dq, vnni)";
 	if (has_avx2())
 		return __builtin_cpu_supports("avx512f") ? "avx2 (fma, f16c; avx512 without vnni)"
 							 : "avx2 (fma, f16c)";
@@ -128,8 +127,8 @@ grow(void **buffer, size_t *buffer_bytes, size_t bytes)
 		return NULL;
 	/* A little more than asked for, so that slowly growing sequences do not allocate each
 	 * time; contents need not survive. */
-	size_t rounded = (bytes + bytes / 4 + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT *
-	    SCRATCH_ALIGNMENT;
+	size_t rounded =
+	    (bytes + bytes / 4 + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
 	larger = aligned_alloc(SCRATCH_ALIGNMENT, rounded);
 	if (larger == NULL)
 		return NULL;
@@ -180,8 +179,7 @@ reserve_scratch(struct cpu *cpu, int n_threads)
 }
 
 enum t2l_status
-cpu_backend_open(const struct cpu_options *options, struct backend **backend,
-    struct t2l_error *err)
+cpu_backend_open(const struct cpu_options *options, struct backend **backend, struct t2l_error *err)
 {
 	int n_threads = options->n_threads > 0 ? options->n_threads : available_processors();
 	const struct isa *isa = NULL;
@@ -193,8 +191,11 @@ cpu_backend_open(const struct cpu_options *options, struct backend **backend,
 	opened = calloc(1, sizeof *opened);
 	if (opened == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "cpu backend: out of memory");
-	opened->cpu = (struct cpu){ .pool = thread_pool_create(n_threads), .matmul = isa->matmul,
-		.rows = isa->rows, .isa = isa->name, .precise = options->precise };
+	opened->cpu = (struct cpu){ .pool = thread_pool_create(n_threads),
+		.matmul = isa->matmul,
+		.rows = isa->rows,
+		.isa = isa->name,
+		.precise = options->precise };
 	if (opened->cpu.pool == NULL || !reserve_scratch(&opened->cpu, n_threads)) {
 		close_cpu(&opened->cpu);
 		free(opened);
@@ -203,8 +204,10 @@ cpu_backend_open(const struct cpu_options *options, struct backend **backend,
 	}
 	snprintf(opened->description, sizeof opened->description, "cpu %s, %d thread%s%s",
 	    isa->name, n_threads, n_threads == 1 ? "" : "s", options->precise ? ", precise" : "");
-	opened->backend = (struct backend){ .name = "cpu", .description = opened->description,
-		.state = &opened->cpu, .close = close_cpu };
+	opened->backend = (struct backend){ .name = "cpu",
+		.description = opened->description,
+		.state = &opened->cpu,
+		.close = close_cpu };
 	cpu_fill_matmul(&opened->backend);
 	cpu_fill_rows(&opened->backend);
 	*backend = &opened->backend;

@@ -49,35 +49,35 @@ copy_a(struct panel_product *part, float *scratch)
 }
 
 static bool
-a_aliases(const struct product *p, int64_t n)
+a_aliases(const struct left *a, int64_t n)
 {
-	int64_t stride = p->a_row == 1 ? p->a_k : p->a_row;
+	int64_t stride = a->row == 1 ? a->k : a->row;
 
-	return (p->a_row == 1 || p->a_k == 1) && n > MAX_PANEL_COLS && stride > 0 &&
-	    stride * (int64_t)sizeof(float) % ALIASING_BYTES == 0;
+	return (a->row == 1 || a->k == 1) && n > MAX_PANEL_COLS && stride > 0 &&
+	       stride * (int64_t)sizeof(float) % ALIASING_BYTES == 0;
 }
 
-/* Makes the panel for columns N_BEGIN .. +N, steps K_BEGIN .. +part->k. */
+/* Makes the panel for columns N_BEGIN .. +part->n, steps K_BEGIN .. +part->k. */
 static void
-set_panel(const struct matmul_kernels *kernels, const struct product *p, int64_t n_begin,
+set_panel(const struct matmul_kernels *kernels, const struct right *b, int64_t n_begin,
     int64_t k_begin, struct panel_product *part, float *panel)
 {
-	struct stored_block block = { p->b_dtype, p->b, p->b_row_bytes, k_begin, part->k, n_begin,
+	struct stored_block block = { b->dtype, b->at, b->row_bytes, k_begin, part->k, n_begin,
 		part->n };
 
 	/* Rows that are a panel as they lie are used there when few rows of A would share the
 	 * packed copy. */
-	if (!p->b_transposed && p->b_dtype == DTYPE_F32 && part->n == kernels->panel_cols &&
+	if (!b->transposed && b->dtype == DTYPE_F32 && part->n == kernels->panel_cols &&
 	    part->m <= 4 * kernels->tile_rows) {
-		part->b = (const float *)((const char *)p->b + (size_t)k_begin * p->b_row_bytes) +
-		    n_begin;
-		part->b_k = (int64_t)(p->b_row_bytes / sizeof(float));
+		part->b =
+		    (const float *)((const char *)b->at + (size_t)k_begin * b->row_bytes) + n_begin;
+		part->b_k = (int64_t)(b->row_bytes / sizeof(float));
 		return;
 	}
 	part->b = panel;
 	part->b_k = kernels->panel_cols;
-	if (p->b_transposed) {
-		block = (struct stored_block){ p->b_dtype, p->b, p->b_row_bytes, n_begin, part->n,
+	if (b->transposed) {
+		block = (struct stored_block){ b->dtype, b->at, b->row_bytes, n_begin, part->n,
 			k_begin, part->k };
 		kernels->pack_transposed(&block, panel);
 	} else {
@@ -86,34 +86,35 @@ set_panel(const struct matmul_kernels *kernels, const struct product *p, int64_t
 }
 
 void
-cpu_product_part(struct cpu *cpu, const struct product *p, int64_t n_begin, int64_t n_end,
-    float *scratch)
+cpu_product_part(
+    struct cpu *cpu, const struct product *p, int64_t n_begin, int64_t n_end, float *scratch)
 {
 	const struct matmul_kernels *kernels = cpu->matmul;
 	float *panel = scratch, *a_copy = scratch + PRODUCT_MAX_K * MAX_PANEL_COLS;
 	/* Blocks of k of about equal length; Q8_0 blocks stay whole. */
 	int64_t n_blocks = ceil_div(p->k, PRODUCT_MAX_K);
 	int64_t k_step = n_blocks > 1 ? ceil_div(ceil_div(p->k, n_blocks), 32) * 32 : p->k;
-	bool copy = a_aliases(p, n_end - n_begin);
+	struct panel_product part = { .m = p->m, .alpha = p->alpha, .c_row = p->n };
+	int64_t k_begin = 0;
 
-	for (int64_t k_begin = 0; k_begin == 0 || k_begin < p->k; k_begin += k_step) {
+	do {
 		bool first = k_begin == 0;
-		struct panel_product part = { .m = p->m, .k = min64(k_step, p->k - k_begin),
-			.alpha = p->alpha, .beta = first ? p->beta : 1,
-			.a = p->a + k_begin * p->a_k, .a_row = p->a_row, .a_k = p->a_k,
-			.c_row = p->c_row };
-		if (copy)
+		part.k = min64(k_step, p->k - k_begin);
+		part.a = p->a.at + k_begin * p->a.k;
+		part.a_row = p->a.row;
+		part.a_k = p->a.k;
+		part.beta = first ? p->beta : 1;
+		if (a_aliases(&p->a, n_end - n_begin))
 			copy_a(&part, a_copy);
 		for (int64_t n = n_begin; n < n_end; n += kernels->panel_cols) {
 			part.n = min64(kernels->panel_cols, n_end - n);
 			part.bias = first && p->bias != NULL ? p->bias + n : NULL;
 			part.c = p->c + n;
-			set_panel(kernels, p, n, k_begin, &part, panel);
+			set_panel(kernels, &p->b, n, k_begin, &part, panel);
 			kernels->multiply_panel(&part);
 		}
-		if (p->k == 0)
-			return;
-	}
+		k_begin += k_step;
+	} while (k_begin < p->k);
 }
 
 struct product_job {
@@ -133,7 +134,7 @@ cut_product(const struct matmul_kernels *kernels, struct product_job *job)
 
 	/* More, lower pieces when there would be few that are large. */
 	while (n_strips * n_panels < WANTED_PIECES &&
-	    p->m / n_strips * MAX_PANEL_COLS * k > 2 * PIECE_MACS && p->m / n_strips >= 48)
+	       p->m / n_strips * MAX_PANEL_COLS * k > 2 * PIECE_MACS && p->m / n_strips >= 48)
 		n_strips++;
 	job->rows = ceil_div(ceil_div(p->m, n_strips), kernels->tile_rows) * kernels->tile_rows;
 	job->rows = min64(job->rows, PRODUCT_MAX_ROWS);
@@ -141,7 +142,7 @@ cut_product(const struct matmul_kernels *kernels, struct product_job *job)
 	panels = panels < 1 ? 1 : min64(panels, n_panels);
 	/* Several panels to a piece save nothing when it packs them, but share A in the cache. */
 	while (panels < 8 && panels < n_panels &&
-	    n_strips * ceil_div(n_panels, panels + 1) >= 2 * WANTED_PIECES)
+	       n_strips * ceil_div(n_panels, panels + 1) >= 2 * WANTED_PIECES)
 		panels++;
 	job->cols = panels * MAX_PANEL_COLS;
 	job->pieces_across = ceil_div(p->n, job->cols);
@@ -158,8 +159,8 @@ product_piece(void *arg, int64_t begin, int64_t end, int worker)
 		int64_t row = i / job->pieces_across * job->rows;
 		int64_t col = i % job->pieces_across * job->cols;
 		part.m = min64(job->rows, part.m - row);
-		part.a += row * part.a_row;
-		part.c += row * part.c_row;
+		part.a.at += row * part.a.row;
+		part.c += row * part.n;
 		cpu_product_part(job->cpu, &part, col, min64(col + job->cols, part.n), scratch);
 	}
 }
@@ -172,18 +173,16 @@ cpu_product(struct cpu *cpu, const struct product *product)
 	if (product->m <= 0 || product->n <= 0)
 		return;
 	cut_product(cpu->matmul, &job);
-	thread_pool_run(cpu->pool, ceil_div(product->m, job.rows) * job.pieces_across, 1,
-	    product_piece, &job);
+	thread_pool_run(
+	    cpu->pool, ceil_div(product->m, job.rows) * job.pieces_across, 1, product_piece, &job);
 }
 
 void
 cpu_gemm(void *state, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
     float alpha, const float *a, const float *b, float beta, float *c)
 {
-	struct product product = { .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .a = a,
-		.a_row = transpose_a ? 1 : k, .a_k = transpose_a ? m : 1, .b_dtype = DTYPE_F32,
-		.b = b, .b_row_bytes = (size_t)(transpose_b ? k : n) * sizeof(float),
-		.b_transposed = transpose_b, .c = c, .c_row = n };
+	struct product product = { m, n, k, transpose_a ? left_turned(a, m) : left_rows(a, k),
+		transpose_b ? right_turned(b, k) : right_rows(b, n), c, alpha, beta, NULL };
 
 	cpu_product(state, &product);
 }

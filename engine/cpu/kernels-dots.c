@@ -70,10 +70,11 @@ dots_tile(enum dtype dtype, const int rows, const struct dot_products *job, cons
 	vf sum[DOT_ROWS][OUTPUTS];
 
 	UNROLL
-	for (int r = 0; r < rows; r++)
+	for (int r = 0; r < rows; r++) {
 		UNROLL
 		for (int o = 0; o < OUTPUTS; o++)
 			sum[r][o] = vf_zero();
+	}
 	for (; i + VL <= k; i += VL) {
 		vf xv[DOT_ROWS];
 		UNROLL
@@ -149,13 +150,14 @@ float_bits(float x)
 
 /* Rounds 32 elements to int8; returns the scale. Infinity and not-a-number make the scale
  * not-a-number, so that they spoil the outputs as they would without quantising.
- * Integer forms of maximum and rounding, because compilers turn these into vectors. */
+ * The maximum and the rounding are integer operations: those have vectors everywhere. */
 static float
 quantise_block(const float *x, int8_t quants[Q8_0_BLOCK])
 {
 	uint32_t largest = 0;
 	float scale, inverse;
 
+#pragma omp simd reduction(max : largest)
 	for (int i = 0; i < Q8_0_BLOCK; i++) {
 		uint32_t magnitude = float_bits(x[i]) & 0x7fffffff;
 		largest = magnitude > largest ? magnitude : largest;
@@ -169,6 +171,7 @@ quantise_block(const float *x, int8_t quants[Q8_0_BLOCK])
 	/* Below the smallest normal scale the inverse would overflow: such a block is zero. */
 	inverse = scale < 0x1p-126f ? 0 : 1 / scale;
 	/* Added to 1.5 * 2^23, a number is rounded to an integer in the last bits. */
+#pragma omp simd
 	for (int i = 0; i < Q8_0_BLOCK; i++)
 		quants[i] = (int8_t)float_bits(x[i] * inverse + 0x1.8p23f);
 	return scale;
@@ -234,7 +237,8 @@ scale_bits(const unsigned char *blocks, int i)
 INLINE struct weight_step
 load_weights(const unsigned char *blocks, int n_blocks)
 {
-	const __m512i four_times = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+	const __m512i four_times =
+	    _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
 	const __m512i all_128 = _mm512_set1_epi8((char)0x80), zero = _mm512_setzero_si512();
 	unsigned char last[STEP_BLOCKS * sizeof(struct block_q8_0)];
 	struct weight_step step;
@@ -246,15 +250,15 @@ load_weights(const unsigned char *blocks, int n_blocks)
 	}
 	__m512i front = two_blocks(blocks);
 	__m512i back = two_blocks(blocks + 2 * sizeof(struct block_q8_0));
-	__m128i scales = _mm_cvtsi64_si128((long long)(scale_bits(blocks, 0) | scale_bits(blocks, 1) |
-	    scale_bits(blocks, 2) | scale_bits(blocks, 3)));
+	__m128i scales =
+	    _mm_cvtsi64_si128((long long)(scale_bits(blocks, 0) | scale_bits(blocks, 1) |
+					  scale_bits(blocks, 2) | scale_bits(blocks, 3)));
 	step.low = _mm512_shuffle_i64x2(front, back, 0x88);
 	step.high = _mm512_shuffle_i64x2(front, back, 0xdd);
 	step.start = _mm512_sub_epi32(zero,
-	    _mm512_dpbusd_epi32(
-		_mm512_dpbusd_epi32(zero, all_128, step.low), all_128, step.high));
-	step.scale = _mm512_permutexvar_ps(
-	    four_times, _mm512_castps128_ps512(_mm_cvtph_ps(scales)));
+	    _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, all_128, step.low), all_128, step.high));
+	step.scale =
+	    _mm512_permutexvar_ps(four_times, _mm512_castps128_ps512(_mm_cvtph_ps(scales)));
 	return step;
 }
 
@@ -288,10 +292,9 @@ load_weights(const unsigned char *block, int n_blocks)
 INLINE vf
 multiply_step(const struct weight_step *w, const struct quantised_step *x, vf sum)
 {
-	__m256i signed_x =
-	    _mm256_sign_epi8(_mm256_loadu_si256((const void *)x->quants), w->quants);
-	__m256i products = _mm256_madd_epi16(
-	    _mm256_maddubs_epi16(w->magnitudes, signed_x), _mm256_set1_epi16(1));
+	__m256i signed_x = _mm256_sign_epi8(_mm256_loadu_si256((const void *)x->quants), w->quants);
+	__m256i products =
+	    _mm256_madd_epi16(_mm256_maddubs_epi16(w->magnitudes, signed_x), _mm256_set1_epi16(1));
 
 	return vf_fma(_mm256_cvtepi32_ps(products), vf_set1(w->scale * x->scale), sum);
 }
@@ -315,12 +318,13 @@ multiply_step(const struct weight_step *w, const struct quantised_step *x, vf su
 {
 	int32_t products[VL] = { 0 };
 
-	for (int i = 0; i < Q8_0_BLOCK; i += VL)
+	for (int i = 0; i < Q8_0_BLOCK; i += VL) {
 		UNROLL
 		for (int lane = 0; lane < VL; lane++)
 			products[lane] += w->quants[i + lane] * x->quants[i + lane];
-	return vf_fma((vf){ (float)products[0], (float)products[1], (float)products[2],
-			  (float)products[3] },
+	}
+	return vf_fma(
+	    (vf){ (float)products[0], (float)products[1], (float)products[2], (float)products[3] },
 	    vf_set1(w->scale * x->scale), sum);
 }
 
@@ -332,8 +336,8 @@ integer_step(const int rows, const struct quad *quad, int64_t block, int n_block
 {
 	UNROLL
 	for (int o = 0; o < OUTPUTS; o++) {
-		struct weight_step w = load_weights(
-		    quad->w[o] + (size_t)block * sizeof(struct block_q8_0), n_blocks);
+		struct weight_step w =
+		    load_weights(quad->w[o] + (size_t)block * sizeof(struct block_q8_0), n_blocks);
 		UNROLL
 		for (int r = 0; r < rows; r++)
 			sum[r][o] = multiply_step(&w, x + r * x_row, sum[r][o]);
@@ -349,10 +353,11 @@ integer_tile(const int rows, const struct dot_products *job, const struct quad *
 	vf sum[DOT_ROWS][OUTPUTS];
 
 	UNROLL
-	for (int r = 0; r < rows; r++)
+	for (int r = 0; r < rows; r++) {
 		UNROLL
 		for (int o = 0; o < OUTPUTS; o++)
 			sum[r][o] = vf_zero();
+	}
 	for (; block + STEP_BLOCKS <= n_blocks; block += STEP_BLOCKS, x++)
 		integer_step(rows, quad, block, STEP_BLOCKS, x, x_row, sum);
 	if (block < n_blocks)
@@ -364,39 +369,39 @@ integer_tile(const int rows, const struct dot_products *job, const struct quad *
 
 /* TILE(rows, job, quad, row) over all rows, four outputs after four outputs. */
 #if DOT_ROWS == 4
-#define FOR_ALL_ROWS(TILE) \
-	for (int64_t row = 0; row < job->n_rows; row += DOT_ROWS) { \
-		switch (job->n_rows - row) { \
-		case 1: \
-			TILE(1); \
-			break; \
-		case 2: \
-			TILE(2); \
-			break; \
-		case 3: \
-			TILE(3); \
-			break; \
-		default: \
-			TILE(4); \
-		} \
+#define FOR_ALL_ROWS(TILE)                                                                         \
+	for (int64_t row = 0; row < job->n_rows; row += DOT_ROWS) {                                \
+		switch (job->n_rows - row) {                                                       \
+		case 1:                                                                            \
+			TILE(1);                                                                   \
+			break;                                                                     \
+		case 2:                                                                            \
+			TILE(2);                                                                   \
+			break;                                                                     \
+		case 3:                                                                            \
+			TILE(3);                                                                   \
+			break;                                                                     \
+		default:                                                                           \
+			TILE(4);                                                                   \
+		}                                                                                  \
 	}
 #else
-#define FOR_ALL_ROWS(TILE) \
-	for (int64_t row = 0; row < job->n_rows; row += DOT_ROWS) { \
-		if (job->n_rows - row == 1) \
-			TILE(1); \
-		else \
-			TILE(2); \
+#define FOR_ALL_ROWS(TILE)                                                                         \
+	for (int64_t row = 0; row < job->n_rows; row += DOT_ROWS) {                                \
+		if (job->n_rows - row == 1)                                                        \
+			TILE(1);                                                                   \
+		else                                                                               \
+			TILE(2);                                                                   \
 	}
 #endif
 
-#define DEFINE_DOTS(name, dtype) \
-	static void name(const struct dot_products *job) \
-	{ \
-		for (int64_t done = 0; done < job->n_outputs; done += OUTPUTS) { \
-			struct quad quad = quad_at(job, done); \
-			FOR_ALL_ROWS(DOTS_TILE_##dtype) \
-		} \
+#define DEFINE_DOTS(name, dtype)                                                                   \
+	static void name(const struct dot_products *job)                                           \
+	{                                                                                          \
+		for (int64_t done = 0; done < job->n_outputs; done += OUTPUTS) {                   \
+			struct quad quad = quad_at(job, done);                                     \
+			FOR_ALL_ROWS(DOTS_TILE_##dtype)                                            \
+		}                                                                                  \
 	}
 #define DOTS_TILE_F32(rows) dots_tile(DTYPE_F32, rows, job, &quad, row)
 #define DOTS_TILE_F16(rows) dots_tile(DTYPE_F16, rows, job, &quad, row)

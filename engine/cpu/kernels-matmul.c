@@ -11,17 +11,12 @@
 #if defined(__AVX512F__)
 #define TILE_ROWS 12
 #define DOT_MAX_ROWS 32
-#define EACH_ROWS(X, v) \
-	{ X(1, v), X(2, v), X(3, v), X(4, v), X(5, v), X(6, v), X(7, v), X(8, v), X(9, v), \
-		X(10, v), X(11, v), X(12, v) }
 #elif defined(__AVX2__)
 #define TILE_ROWS 6
 #define DOT_MAX_ROWS 12
-#define EACH_ROWS(X, v) { X(1, v), X(2, v), X(3, v), X(4, v), X(5, v), X(6, v) }
 #else
 #define TILE_ROWS 4
 #define DOT_MAX_ROWS 8
-#define EACH_ROWS(X, v) { X(1, v), X(2, v), X(3, v), X(4, v) }
 #endif
 #define PANEL_VECTORS 2
 #define PANEL_COLS (PANEL_VECTORS * VL)
@@ -30,8 +25,8 @@ _Static_assert(PANEL_COLS <= MAX_PANEL_COLS, "memory is reserved for narrower pa
 
 /* c = alpha * sum + beta * c */
 INLINE void
-store_tile(const int rows, const int vectors, const struct panel_product *p, vf sum[][PANEL_VECTORS],
-    int64_t row)
+store_tile(const int rows, const int vectors, const struct panel_product *p,
+    vf sum[][PANEL_VECTORS], int64_t row)
 {
 	vf alpha = vf_set1(p->alpha), beta = vf_set1(p->beta);
 	float *c = p->c + row * p->c_row;
@@ -92,25 +87,26 @@ tile(const int rows, const int vectors, const struct panel_product *p, int64_t r
 
 typedef void tile_function(const struct panel_product *p, int64_t row);
 
-#define TILE_NAME(r, v) tile_##r##_##v
+/* clang-format off */
 #define DEFINE_TILE(r, v) \
-	static void TILE_NAME(r, v)(const struct panel_product *p, int64_t row) \
-	{ \
-		tile(r, v, p, row); \
-	}
+	static void tile_##r##_##v(const struct panel_product *p, int64_t row) { tile(r, v, p, row); }
 #define DEFINE_TILES(r) DEFINE_TILE(r, 1) DEFINE_TILE(r, 2)
+#define FOUR_TILES(v) tile_1_##v, tile_2_##v, tile_3_##v, tile_4_##v
 DEFINE_TILES(1) DEFINE_TILES(2) DEFINE_TILES(3) DEFINE_TILES(4)
-#if TILE_ROWS > 4
+#if TILE_ROWS == 4
+#define ALL_TILES(v) FOUR_TILES(v)
+#elif TILE_ROWS == 6
+#define ALL_TILES(v) FOUR_TILES(v), tile_5_##v, tile_6_##v
 DEFINE_TILES(5) DEFINE_TILES(6)
-#endif
-#if TILE_ROWS > 6
-DEFINE_TILES(7) DEFINE_TILES(8) DEFINE_TILES(9) DEFINE_TILES(10) DEFINE_TILES(11) DEFINE_TILES(12)
+#else
+#define ALL_TILES(v) FOUR_TILES(v), tile_5_##v, tile_6_##v, tile_7_##v, tile_8_##v, tile_9_##v, \
+	tile_10_##v, tile_11_##v, tile_12_##v
+DEFINE_TILES(5) DEFINE_TILES(6) DEFINE_TILES(7) DEFINE_TILES(8) DEFINE_TILES(9)
+DEFINE_TILES(10) DEFINE_TILES(11) DEFINE_TILES(12)
 #endif
 
-static tile_function *const tiles[PANEL_VECTORS][TILE_ROWS] = {
-	EACH_ROWS(TILE_NAME, 1),
-	EACH_ROWS(TILE_NAME, 2),
-};
+static tile_function *const tiles[PANEL_VECTORS][TILE_ROWS] = { { ALL_TILES(1) }, { ALL_TILES(2) } };
+/* clang-format on */
 
 static void
 multiply_tiles(const struct panel_product *p, int vectors)
@@ -148,7 +144,7 @@ multiply_edge(const struct panel_product *p, int vectors)
 			float *c = p->c + (row + i) * p->c_row;
 			for (int64_t j = 0; j < p->n; j++)
 				c[j] = product[i * PANEL_COLS + j] +
-				    (p->beta != 0 ? p->beta * c[j] : 0);
+				       (p->beta != 0 ? p->beta * c[j] : 0);
 		}
 	}
 }
@@ -168,7 +164,7 @@ INLINE const unsigned char *
 stored_row(const struct stored_block *block, int64_t i)
 {
 	return (const unsigned char *)block->rows +
-	    (size_t)(block->row_begin + i) * block->row_bytes;
+	       (size_t)(block->row_begin + i) * block->row_bytes;
 }
 
 INLINE void
@@ -202,7 +198,8 @@ pack_square(enum dtype dtype, const struct stored_block *block, int64_t j, int64
 		if (j + i >= block->n_rows)
 			r[i] = vf_zero();
 		else if (n >= VL)
-			r[i] = vf_load_stored(dtype, stored_row(block, j + i), block->col_begin + kk);
+			r[i] =
+			    vf_load_stored(dtype, stored_row(block, j + i), block->col_begin + kk);
 		else
 			r[i] = vf_load_stored_end(
 			    dtype, stored_row(block, j + i), block->col_begin + kk, (int)n);
@@ -221,19 +218,19 @@ pack_transposed(enum dtype dtype, const struct stored_block *block, float *panel
 }
 
 /* Makes FUNCTION(dtype, block, panel) four loops, each for one dtype. */
-#define FOR_EACH_DTYPE(function) \
-	switch (block->dtype) { \
-	case DTYPE_F16: \
-		function(DTYPE_F16, block, panel); \
-		break; \
-	case DTYPE_BF16: \
-		function(DTYPE_BF16, block, panel); \
-		break; \
-	case DTYPE_Q8_0: \
-		function(DTYPE_Q8_0, block, panel); \
-		break; \
-	default: \
-		function(DTYPE_F32, block, panel); \
+#define FOR_EACH_DTYPE(function)                                                                   \
+	switch (block->dtype) {                                                                    \
+	case DTYPE_F16:                                                                            \
+		function(DTYPE_F16, block, panel);                                                 \
+		break;                                                                             \
+	case DTYPE_BF16:                                                                           \
+		function(DTYPE_BF16, block, panel);                                                \
+		break;                                                                             \
+	case DTYPE_Q8_0:                                                                           \
+		function(DTYPE_Q8_0, block, panel);                                                \
+		break;                                                                             \
+	default:                                                                                   \
+		function(DTYPE_F32, block, panel);                                                 \
 	}
 
 void

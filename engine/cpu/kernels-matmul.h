@@ -91,8 +91,7 @@ void KERNEL(pack)(const struct stored_block *block, float *panel);
 void KERNEL(pack_transposed)(const struct stored_block *block, float *panel);
 void KERNEL(dots)(const struct dot_products *job);
 size_t KERNEL(quantised_row_bytes)(int64_t k);
-void KERNEL(quantise_rows)(
-    const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);
+void KERNEL(quantise_rows)(const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);
 #endif
 
 #endif

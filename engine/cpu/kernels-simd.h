@@ -32,6 +32,7 @@ typedef float v4 __attribute__((vector_size(16)));
 #define VL 16
 typedef __m512 vf;
 
+/* clang-format off */
 INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
 INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
 INLINE vf vf_load(const void *p) { return _mm512_loadu_ps(p); }
@@ -39,18 +40,13 @@ INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+/* clang-format on */
 
-/* The first N (0 .. VL) elements; the others are zero or stay untouched. */
+/* The first N (0 .. VL) elements; the others are zero. */
 INLINE vf
 vf_load_first(const float *p, int n)
 {
 	return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-}
-
-INLINE void
-vf_store_first(float *p, vf x, int n)
-{
-	_mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
 }
 
 INLINE vf
@@ -80,8 +76,7 @@ vf_sum4(const vf v[4])
 
 	UNROLL
 	for (int i = 0; i < 4; i++)
-		h[i] = _mm256_add_ps(
-		    _mm512_castps512_ps256(v[i]), _mm512_extractf32x8_ps(v[i], 1));
+		h[i] = _mm256_add_ps(_mm512_castps512_ps256(v[i]), _mm512_extractf32x8_ps(v[i], 1));
 	__m256 s = _mm256_hadd_ps(_mm256_hadd_ps(h[0], h[1]), _mm256_hadd_ps(h[2], h[3]));
 	return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
@@ -129,6 +124,7 @@ vf_transpose(vf r[VL])
 #define VL 8
 typedef __m256 vf;
 
+/* clang-format off */
 INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
 INLINE vf vf_set1(float x) { return _mm256_set1_ps(x); }
 INLINE vf vf_load(const void *p) { return _mm256_loadu_ps(p); }
@@ -136,24 +132,18 @@ INLINE void vf_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
 INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+/* clang-format on */
 
 INLINE __m256i
 vf_first(int n)
 {
-	return _mm256_cmpgt_epi32(
-	    _mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+	return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 INLINE vf
 vf_load_first(const float *p, int n)
 {
 	return _mm256_maskload_ps(p, vf_first(n));
-}
-
-INLINE void
-vf_store_first(float *p, vf x, int n)
-{
-	_mm256_maskstore_ps(p, vf_first(n), x);
 }
 
 INLINE vf
@@ -214,12 +204,14 @@ vf_transpose(vf r[VL])
 typedef float vf __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
 
+/* clang-format off */
 INLINE vf vf_set1(float x) { return (vf){ x, x, x, x }; }
 INLINE vf vf_zero(void) { return vf_set1(0); }
 INLINE void vf_store(float *p, vf x) { memcpy(p, &x, sizeof x); }
 INLINE vf vf_add(vf a, vf b) { return a + b; }
 INLINE vf vf_mul(vf a, vf b) { return a * b; }
 INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+/* clang-format on */
 
 INLINE vf
 vf_load(const void *p)
@@ -237,12 +229,6 @@ vf_load_first(const float *p, int n)
 
 	memcpy(x, p, (size_t)n * sizeof *p);
 	return vf_load(x);
-}
-
-INLINE void
-vf_store_first(float *p, vf x, int n)
-{
-	memcpy(p, &x, (size_t)n * sizeof *p);
 }
 
 /* Widening f16 without the instruction: shift the exponent and mantissa into place as if f16
@@ -330,8 +316,7 @@ vf_load_stored(enum dtype dtype, const unsigned char *row, int64_t i)
 	if (dtype == DTYPE_Q8_0) {
 		const unsigned char *block = row + i / Q8_0_BLOCK * sizeof(struct block_q8_0);
 		const int8_t *quants = (const int8_t *)block + sizeof(uint16_t);
-		return vf_mul(
-		    vf_set1(scale_q8_0(block)), vf_load_i8(quants + i % Q8_0_BLOCK));
+		return vf_mul(vf_set1(scale_q8_0(block)), vf_load_i8(quants + i % Q8_0_BLOCK));
 	}
 	return vf_load(row + 4 * i);
 }

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Below this rank a panel would be mostly padding and dot products are faster. */
+/* Below this rank a panel would be mostly padding, and for so few rows not worth packing. */
 #define DOT_MAX_RANK 12
+#define DOT_MAX_ROWS 4
 /* Columns of a gradient in one piece. */
 #define GRADIENT_COLS 64
 /* The projections u = x A^T and v = dy BT^T that the backward pass keeps at a time. */
@@ -66,34 +67,41 @@ clip(const struct lora_span *span, int64_t begin, int64_t end, int64_t *from, in
 	return *from < *to && span_rank(span) > 0;
 }
 
-/* out[rows, n] = x[rows, k] w[n, k]^T; out rows are OUT_ROW apart. */
+/* out[rows, n] = x[rows, k] w[n, k]^T */
 static void
 project(struct cpu *cpu, const float *x, int64_t k, int64_t rows, const float *w, int64_t n,
-    float *out, int64_t out_row, float *scratch)
+    float *out, float *scratch)
 {
-	if (n <= DOT_MAX_RANK || rows <= 4) {
-		cpu->matmul->dots(&(struct dot_products){ .dtype = DTYPE_F32, .w = w,
-		    .row_bytes = (size_t)k * sizeof(float), .n_outputs = n, .x = x, .x_row = k,
-		    .n_rows = rows, .k = k, .y = out, .y_row = out_row });
-		return;
-	}
-	cpu_product_part(cpu,
-	    &(struct product){ .m = rows, .n = n, .k = k, .alpha = 1, .a = x, .a_row = k, .a_k = 1,
-		.b_dtype = DTYPE_F32, .b = w, .b_row_bytes = (size_t)k * sizeof(float),
-		.b_transposed = true, .c = out, .c_row = out_row },
-	    0, n, scratch);
+	struct product product = { rows, n, k, left_rows(x, k), right_turned(w, k), out, 1, 0,
+		NULL };
+	struct dot_products dots = {
+		.dtype = DTYPE_F32,
+		.w = w,
+		.row_bytes = (size_t)k * sizeof(float),
+		.n_outputs = n,
+		.x = x,
+		.x_row = k,
+		.n_rows = rows,
+		.k = k,
+		.y = out,
+		.y_row = n,
+	};
+
+	if (n <= DOT_MAX_RANK || rows <= DOT_MAX_ROWS)
+		cpu->matmul->dots(&dots);
+	else
+		cpu_product_part(cpu, &product, 0, n, scratch);
 }
 
 /* out[rows, n] += scale * p[rows, k] w[k, n] */
 static void
-expand(struct cpu *cpu, const float *p, int64_t p_row, int64_t k, int64_t rows, float scale,
-    const float *w, int64_t n, float *out, float *scratch)
+expand(struct cpu *cpu, const float *p, int64_t k, int64_t rows, float scale, const float *w,
+    int64_t n, float *out, float *scratch)
 {
-	cpu_product_part(cpu,
-	    &(struct product){ .m = rows, .n = n, .k = k, .alpha = scale, .beta = 1, .a = p,
-		.a_row = p_row, .a_k = 1, .b_dtype = DTYPE_F32, .b = w,
-		.b_row_bytes = (size_t)n * sizeof(float), .c = out, .c_row = n },
-	    0, n, scratch);
+	struct product product = { rows, n, k, left_rows(p, k), right_rows(w, n), out, scale, 1,
+		NULL };
+
+	cpu_product_part(cpu, &product, 0, n, scratch);
 }
 
 static void
@@ -110,10 +118,11 @@ forward_piece(void *arg, int64_t begin, int64_t end, int worker)
 			continue;
 		for (int64_t r = 0; r < span_rank(span); r += LORA_RANKS) {
 			int64_t n = min64(LORA_RANKS, span_rank(span) - r);
-			project(job->cpu, job->x + from * job->in, job->in, to - from,
-			    tensor_f32(span->a) + r * job->in, n, u, n, scratch);
-			expand(job->cpu, u, n, n, to - from, span->scale,
-			    tensor_f32(span->bt) + r * job->out, job->out,
+			const float *a = tensor_f32(span->a) + r * job->in;
+			const float *bt = tensor_f32(span->bt) + r * job->out;
+			project(job->cpu, job->x + from * job->in, job->in, to - from, a, n, u,
+			    scratch);
+			expand(job->cpu, u, n, to - from, span->scale, bt, job->out,
 			    job->y + from * job->out, scratch);
 		}
 	}
@@ -121,8 +130,7 @@ forward_piece(void *arg, int64_t begin, int64_t end, int worker)
 
 /* Runs PIECE over the rows that any span touches. */
 static void
-run_by_rows(struct lora_job *job,
-    void (*piece)(void *arg, int64_t begin, int64_t end, int worker))
+run_by_rows(struct lora_job *job, void (*piece)(void *arg, int64_t begin, int64_t end, int worker))
 {
 	/* thread_pool_run() counts from 0. */
 	thread_pool_run(job->cpu->pool, job->row_end, LORA_ROWS, piece, job);
@@ -132,8 +140,13 @@ void
 cpu_lora(void *state, const struct tensor *x, const struct lora_span *spans, int n_spans,
     struct tensor *y)
 {
-	struct lora_job job = { .cpu = state, .spans = spans, .n_spans = n_spans, .x = x->data,
-		.in = tensor_cols(x), .out = tensor_cols(y), .row_end = tensor_rows(x),
+	struct lora_job job = { .cpu = state,
+		.spans = spans,
+		.n_spans = n_spans,
+		.x = x->data,
+		.in = tensor_cols(x),
+		.out = tensor_cols(y),
+		.row_end = tensor_rows(x),
 		.y = y->data };
 
 	run_by_rows(&job, forward_piece);
@@ -150,20 +163,19 @@ backward_piece(void *arg, int64_t begin, int64_t end, int worker)
 	for (int s = 0; s < job->n_spans; s++) {
 		const struct lora_span *span = &job->spans[s];
 		int64_t rank = span_rank(span), first = max64(span->row_begin, job->row_begin);
+		const float *a = tensor_f32(span->a), *bt = tensor_f32(span->bt);
 		if (!clip(span, max64(begin, job->row_begin), end, &from, &to))
 			continue;
+		int64_t rows = to - from, at = (from - first) * rank;
 		if (job->u[s] != NULL)
-			project(job->cpu, job->x + from * job->in, job->in, to - from,
-			    tensor_f32(span->a), rank, job->u[s] + (from - first) * rank, rank,
-			    scratch);
-		if (job->v[s] == NULL)
-			continue;
-		float *v = job->v[s] + (from - first) * rank;
-		project(job->cpu, job->dy + from * job->out, job->out, to - from,
-		    tensor_f32(span->bt), rank, v, rank, scratch);
+			project(job->cpu, job->x + from * job->in, job->in, rows, a, rank,
+			    job->u[s] + at, scratch);
+		if (job->v[s] != NULL)
+			project(job->cpu, job->dy + from * job->out, job->out, rows, bt, rank,
+			    job->v[s] + at, scratch);
 		if (job->dx != NULL)
-			expand(job->cpu, v, rank, rank, to - from, span->scale,
-			    tensor_f32(span->a), job->in, job->dx + from * job->in, scratch);
+			expand(job->cpu, job->v[s] + at, rank, rows, span->scale, a, job->in,
+			    job->dx + from * job->in, scratch);
 	}
 }
 
@@ -179,14 +191,12 @@ add_gradient(const struct lora_job *job, const struct gradient *gradient, int64_
 
 	if (!clip(span, job->row_begin, job->row_end, &from, &to))
 		return;
-	for (int64_t r = 0; r < rank; r += PRODUCT_MAX_ROWS)
-		cpu_product_part(job->cpu,
-		    &(struct product){ .m = min64(PRODUCT_MAX_ROWS, rank - r), .n = cols,
-			.k = to - from, .alpha = span->scale, .beta = 1, .a = p + r, .a_row = 1,
-			.a_k = rank, .b_dtype = DTYPE_F32, .b = rows + from * cols,
-			.b_row_bytes = (size_t)cols * sizeof(float),
-			.c = gradient->into + r * cols, .c_row = cols },
-		    col_begin, min64(col_end, cols), scratch);
+	for (int64_t r = 0; r < rank; r += PRODUCT_MAX_ROWS) {
+		struct product product = { min64(PRODUCT_MAX_ROWS, rank - r), cols, to - from,
+			left_turned(p + r, rank), right_rows(rows + from * cols, cols),
+			gradient->into + r * cols, span->scale, 1, NULL };
+		cpu_product_part(job->cpu, &product, col_begin, min64(col_end, cols), scratch);
+	}
 }
 
 static int64_t
@@ -261,8 +271,7 @@ lay_out(struct lora_job *job, char *memory)
 			projections += n;
 		}
 		if (span->a->grad != NULL)
-			job->gradients[n_gradients++] =
-			    (struct gradient){ span->a->grad, s, true };
+			job->gradients[n_gradients++] = (struct gradient){ span->a->grad, s, true };
 	}
 	qsort(job->gradients, (size_t)n_gradients, sizeof *job->gradients, by_tensor_and_span);
 	job->n_groups = 0;
@@ -277,8 +286,8 @@ static void
 backward(struct lora_job job)
 {
 	size_t lists = (size_t)job.n_spans *
-		(2 * sizeof(float *) + 2 * sizeof(struct gradient) + 2 * sizeof(int)) +
-	    2 * sizeof(int);
+			   (2 * sizeof(float *) + 2 * sizeof(struct gradient) + 2 * sizeof(int)) +
+		       2 * sizeof(int);
 	size_t floats = projection_floats(&job);
 	int64_t rows = job.row_end - job.row_begin;
 	char *memory = NULL;
@@ -312,7 +321,13 @@ void
 cpu_lora_backward(void *state, const struct tensor *x, const struct lora_span *spans, int n_spans,
     const float *dy, int64_t out_cols, float *dx)
 {
-	backward((struct lora_job){ .cpu = state, .spans = spans, .n_spans = n_spans,
-	    .x = x->data, .dy = dy, .in = tensor_cols(x), .out = out_cols,
-	    .row_end = tensor_rows(x), .dx = dx });
+	backward((struct lora_job){ .cpu = state,
+	    .spans = spans,
+	    .n_spans = n_spans,
+	    .x = x->data,
+	    .dy = dy,
+	    .in = tensor_cols(x),
+	    .out = out_cols,
+	    .row_end = tensor_rows(x),
+	    .dx = dx });
 }

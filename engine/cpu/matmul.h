@@ -8,22 +8,62 @@
 #include "engine/cpu/cpu-state.h"
 #include "engine/cpu/kernels-matmul.h"
 
-/* C[m, n] = alpha * A[m, k] op(B) + beta * C + bias[n]. Element (i, kk) of A is at
- * a[i * a_row + kk * a_k] (both 0: a matrix of one number); B is [k, n], or [n, k] when
- * transposed, of any float or quantised dtype. beta 0: C is not read. bias: only with alpha 1. */
+/* The left side, A [m, k]: element (i, kk) is at[i * row + kk * k]. Both steps 0: one number. */
+struct left {
+	const float *at;
+	int64_t row, k;
+};
+
+/* The right side, B [k, n], or its transpose [n, k], of any float or quantised dtype. */
+struct right {
+	const void *at;
+	size_t row_bytes;
+	enum dtype dtype;
+	bool transposed;
+};
+
+/* C[m, n] = alpha * A B + beta * C + bias[n]. beta 0: C is not read. bias (or NULL) only with
+ * alpha 1. */
 struct product {
 	int64_t m, n, k;
-	float alpha, beta;
-	const float *a;
-	int64_t a_row, a_k;
-	enum dtype b_dtype;
-	const void *b;
-	size_t b_row_bytes;
-	bool b_transposed;
-	const float *bias;
+	struct left a;
+	struct right b;
 	float *c;
-	int64_t c_row;
+	float alpha, beta;
+	const float *bias;
 };
+
+/* Sides that are f32 matrices of COLS columns, as they lie or turned. */
+static inline struct left
+left_rows(const float *matrix, int64_t cols)
+{
+	return (struct left){ matrix, cols, 1 };
+}
+
+static inline struct left
+left_turned(const float *matrix, int64_t cols)
+{
+	return (struct left){ matrix, 1, cols };
+}
+
+static inline struct right
+right_rows(const float *matrix, int64_t cols)
+{
+	return (struct right){ matrix, (size_t)cols * sizeof(float), DTYPE_F32, false };
+}
+
+static inline struct right
+right_turned(const float *matrix, int64_t cols)
+{
+	return (struct right){ matrix, (size_t)cols * sizeof(float), DTYPE_F32, true };
+}
+
+static inline struct right
+right_stored(const struct tensor *w, bool transposed)
+{
+	return (struct right){ w->data, dtype_row_bytes(w->dtype, tensor_cols(w)), w->dtype,
+		transposed };
+}
 
 /* On all threads. */
 void cpu_product(struct cpu *cpu, const struct product *product);
@@ -31,19 +71,19 @@ void cpu_product(struct cpu *cpu, const struct product *product);
 /* Columns N_BEGIN .. N_END-1 (N_BEGIN a multiple of 32) on this thread. SCRATCH is
  * PRODUCT_SCRATCH_BYTES that this thread may use, 64-byte aligned; p->m is at most
  * PRODUCT_MAX_ROWS. */
-void cpu_product_part(struct cpu *cpu, const struct product *product, int64_t n_begin,
-    int64_t n_end, float *scratch);
+void cpu_product_part(
+    struct cpu *cpu, const struct product *product, int64_t n_begin, int64_t n_end, float *scratch);
 
 /* Rows of A in one part, and the steps of k that a panel holds. */
 #define PRODUCT_MAX_ROWS 240
 #define PRODUCT_MAX_K 384
 /* One panel, and a copy of A's part whose rows are a cache line further apart. */
 #define PRODUCT_A_ROW (PRODUCT_MAX_K + 16)
-#define PRODUCT_SCRATCH_BYTES \
+#define PRODUCT_SCRATCH_BYTES                                                                      \
 	((PRODUCT_MAX_K * MAX_PANEL_COLS + PRODUCT_MAX_ROWS * PRODUCT_A_ROW) * sizeof(float))
 
 /* Every worker has this much scratch from the start, so products and low-rank parts never fail. */
-#define LORA_ROWS 64  /* rows of one piece */
+#define LORA_ROWS 64   /* rows of one piece */
 #define LORA_RANKS 256 /* of one step through a piece; larger ranks take several */
 #define MATMUL_SCRATCH_BYTES (PRODUCT_SCRATCH_BYTES + LORA_ROWS * LORA_RANKS * sizeof(float))
 

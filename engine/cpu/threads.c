@@ -1,5 +1,6 @@
 /*
- * cpu/threads.c - the thread pool: a job is open to whoever comes, and nobody waits for a late worker.
+ * cpu/threads.c - the thread pool: a job is open to whoever comes, and nobody waits for a late
+ * worker.
  *
  * One word holds everything that decides: the job's number, whether it is open, and how many
  * workers are inside. The caller opens a job, takes pieces like the others, and when none is left
@@ -94,8 +95,8 @@ take_pieces(struct thread_pool *pool, int worker)
 		if (piece >= pool->n_pieces)
 			return;
 		int64_t begin = piece * pool->grain;
-		int64_t end = pool->n_items - begin < pool->grain ? pool->n_items
-								  : begin + pool->grain;
+		int64_t end =
+		    pool->n_items - begin < pool->grain ? pool->n_items : begin + pool->grain;
 		pool->run(pool->arg, begin, end, worker);
 	}
 }

@@ -36,32 +36,30 @@ now(void)
 #define PEAK_PIECES 32
 
 /* Twelve chains, enough to keep every unit busy; the empty assembly keeps them apart and alive. */
-#define DEFINE_PEAK(name, bytes, attribute) \
-	typedef float name##_vector __attribute__((vector_size(bytes))); \
-	attribute static void name(void *arg, int64_t begin, int64_t end, int worker) \
-	{ \
-		name##_vector a = (name##_vector){ 0 } + 0.999999f, b = a * 1e-6f; \
-		name##_vector s0 = b, s1 = b * 2, s2 = b * 3, s3 = b * 4, s4 = b * 5, s5 = b * 6; \
-		name##_vector s6 = b * 7, s7 = b * 8, s8 = b * 9, s9 = b * 10, s10 = b * 11; \
-		name##_vector s11 = b * 12; \
-		(void)worker; \
-		for (int64_t i = begin * PEAK_STEPS; i < end * PEAK_STEPS; i++) { \
-			s0 = s0 * a + b, s1 = s1 * a + b, s2 = s2 * a + b, s3 = s3 * a + b; \
-			s4 = s4 * a + b, s5 = s5 * a + b, s6 = s6 * a + b, s7 = s7 * a + b; \
-			s8 = s8 * a + b, s9 = s9 * a + b, s10 = s10 * a + b, s11 = s11 * a + b; \
-			__asm__("" : PEAK_REGISTERS(s0, s1, s2, s3, s4, s5)); \
-			__asm__("" : PEAK_REGISTERS(s6, s7, s8, s9, s10, s11)); \
-		} \
-		s0 += s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11; \
-		((float *)arg)[begin] = s0[0]; \
+#define DEFINE_PEAK(name, bytes, attribute)                                                        \
+	typedef float name##_vector __attribute__((vector_size(bytes)));                           \
+	attribute static void name(void *arg, int64_t begin, int64_t end, int worker)              \
+	{                                                                                          \
+		name##_vector a = (name##_vector){ 0 } + 0.999999f, b = a * 1e-6f;                 \
+		name##_vector s0 = b, s1 = b * 2, s2 = b * 3, s3 = b * 4, s4 = b * 5, s5 = b * 6;  \
+		name##_vector s6 = b * 7, s7 = b * 8, s8 = b * 9, s9 = b * 10, s10 = b * 11;       \
+		name##_vector s11 = b * 12;                                                        \
+		(void)worker;                                                                      \
+		for (int64_t i = begin * PEAK_STEPS; i < end * PEAK_STEPS; i++) {                  \
+			s0 = s0 * a + b, s1 = s1 * a + b, s2 = s2 * a + b, s3 = s3 * a + b;        \
+			s4 = s4 * a + b, s5 = s5 * a + b, s6 = s6 * a + b, s7 = s7 * a + b;        \
+			s8 = s8 * a + b, s9 = s9 * a + b, s10 = s10 * a + b, s11 = s11 * a + b;    \
+			__asm__("" : PEAK_REGISTERS(s0, s1, s2, s3, s4, s5));                      \
+			__asm__("" : PEAK_REGISTERS(s6, s7, s8, s9, s10, s11));                    \
+		}                                                                                  \
+		s0 += s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11;                      \
+		((float *)arg)[begin] = s0[0];                                                     \
 	}
 
 #if defined(__x86_64__)
-#define PEAK_REGISTERS(a, b, c, d, e, f) \
-	"+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f)
+#define PEAK_REGISTERS(a, b, c, d, e, f) "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f)
 #else
-#define PEAK_REGISTERS(a, b, c, d, e, f) \
-	"+w"(a), "+w"(b), "+w"(c), "+w"(d), "+w"(e), "+w"(f)
+#define PEAK_REGISTERS(a, b, c, d, e, f) "+w"(a), "+w"(b), "+w"(c), "+w"(d), "+w"(e), "+w"(f)
 #endif
 DEFINE_PEAK(peak_plain, 16, )
 #if defined(__x86_64__)
@@ -95,8 +93,7 @@ measure_peak(struct machine *machine)
 	for (int trial = 0; trial < 100; trial++) {
 		double start = now();
 		thread_pool_run(pool, PEAK_PIECES, 1, run, out);
-		double rate =
-		    (double)PEAK_PIECES * PEAK_STEPS * 12 * width * 2 / (now() - start);
+		double rate = (double)PEAK_PIECES * PEAK_STEPS * 12 * width * 2 / (now() - start);
 		machine->flops = fmax(machine->flops, rate);
 	}
 	thread_pool_free(pool);
@@ -220,22 +217,21 @@ run_linear(struct call *call)
 static void
 run_dx(struct call *call)
 {
-	call->backend->linear_backward(call->backend->state, &call->x, &call->w, call->y.data,
-	    call->dx, NULL, NULL);
+	call->backend->linear_backward(
+	    call->backend->state, &call->x, &call->w, call->y.data, call->dx, NULL, NULL);
 }
 
 static void
 run_dw(struct call *call)
 {
-	call->backend->linear_backward(call->backend->state, &call->x, &call->w, call->y.data,
-	    NULL, call->dw, NULL);
+	call->backend->linear_backward(
+	    call->backend->state, &call->x, &call->w, call->y.data, NULL, call->dw, NULL);
 }
 
 static void
 run_lora(struct call *call)
 {
-	call->backend->lora(
-	    call->backend->state, &call->x, call->spans, call->n_spans, &call->y);
+	call->backend->lora(call->backend->state, &call->x, call->spans, call->n_spans, &call->y);
 }
 
 static void
@@ -257,13 +253,14 @@ static void
 bench_products(const struct machine *machine, struct backend *backend)
 {
 	static const int64_t shapes[][3] = { /* rows, k, n */
-		{ 1, 128, 128 }, { 4, 128, 128 }, { 8, 128, 128 }, { 12, 128, 128 }, { 16, 128, 128 },
-		{ 17, 128, 128 }, { 24, 128, 128 }, { 32, 128, 128 }, { 64, 128, 128 },
-		{ 100, 128, 128 }, { 100, 128, 64 },
-		{ 100, 128, 384 }, { 100, 384, 128 }, { 256, 128, 128 }, { 256, 128, 384 },
-		{ 256, 384, 128 }, { 256, 128, 258 }, { 1024, 128, 64 }, { 1024, 128, 384 },
-		{ 4096, 128, 64 }, { 4096, 128, 128 },
-		{ 4096, 128, 384 }, { 4096, 384, 128 }, { 4096, 128, 258 }, { 1024, 1024, 1024 } };
+		{ 1, 128, 128 }, { 4, 128, 128 }, { 8, 128, 128 }, { 12, 128, 128 },
+		{ 16, 128, 128 }, { 17, 128, 128 }, { 24, 128, 128 }, { 32, 128, 128 },
+		{ 64, 128, 128 }, { 100, 128, 128 }, { 100, 128, 64 }, { 100, 128, 384 },
+		{ 100, 384, 128 }, { 256, 128, 128 }, { 256, 128, 384 }, { 256, 384, 128 },
+		{ 256, 128, 258 }, { 1024, 128, 64 }, { 1024, 128, 384 }, { 4096, 128, 64 },
+		{ 4096, 128, 128 }, { 4096, 128, 384 }, { 4096, 384, 128 }, { 4096, 128, 258 },
+		{ 1024, 1024, 1024 }
+	};
 	static const struct {
 		const char *name;
 		void (*run)(struct call *call);
@@ -272,7 +269,8 @@ bench_products(const struct machine *machine, struct backend *backend)
 
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
 		int64_t rows = shapes[i][0], k = shapes[i][1], n = shapes[i][2];
-		struct call call = { .backend = backend, .x = random_tensor(DTYPE_F32, rows, k),
+		struct call call = { .backend = backend,
+			.x = random_tensor(DTYPE_F32, rows, k),
 			.w = random_tensor(DTYPE_F32, n, k),
 			.y = random_tensor(DTYPE_F32, rows, n),
 			.dx = calloc((size_t)(rows * k), sizeof(float)),
@@ -297,13 +295,15 @@ static void
 bench_lora(const struct machine *machine, struct backend *backend)
 {
 	static const int64_t cases[][3] = { /* spans, rows of each, rank */
-		{ 1, 3200, 8 }, { 32, 100, 8 }, { 1, 3200, 16 }, { 1, 3200, 64 }, { 4, 1, 8 } };
+		{ 1, 3200, 8 }, { 32, 100, 8 }, { 1, 3200, 16 }, { 1, 3200, 64 }, { 4, 1, 8 }
+	};
 	enum { IN = 128, OUT = 128 };
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		int64_t rows = cases[i][0] * cases[i][1], rank = cases[i][2];
 		struct tensor a[64], bt[64];
-		struct call call = { .backend = backend, .x = random_tensor(DTYPE_F32, rows, IN),
+		struct call call = { .backend = backend,
+			.x = random_tensor(DTYPE_F32, rows, IN),
 			.y = random_tensor(DTYPE_F32, rows, OUT),
 			.dx = calloc((size_t)rows * IN, sizeof(float)),
 			.n_spans = (int)cases[i][0] };
@@ -317,8 +317,8 @@ bench_lora(const struct machine *machine, struct backend *backend)
 			call.spans[s] = (struct lora_span){ s * cases[i][1], cases[i][1], &a[s],
 				&bt[s], 1e-6f };
 		}
-		snprintf(shape, sizeof shape, "%lld x %lld rows, rank %lld",
-		    (long long)cases[i][0], (long long)cases[i][1], (long long)rank);
+		snprintf(shape, sizeof shape, "%lld x %lld rows, rank %lld", (long long)cases[i][0],
+		    (long long)cases[i][1], (long long)rank);
 		call.run = run_lora;
 		print_rate(machine, "lora", shape, flops, seconds_per_call(&call));
 		call.run = run_lora_backward;
@@ -338,8 +338,8 @@ bench_lora(const struct machine *machine, struct backend *backend)
 
 /* Weights larger than the caches: rows 1 .. 32 of x at once. */
 static void
-bench_few_rows(const struct machine *machine, struct backend *backend, const char *what,
-    enum dtype dtype)
+bench_few_rows(
+    const struct machine *machine, struct backend *backend, const char *what, enum dtype dtype)
 {
 	static const int64_t rows[] = { 1, 2, 4, 8, 12, 16, 17, 24, 32 };
 	enum { IN = 2048, OUT = 32768 };
@@ -347,8 +347,10 @@ bench_few_rows(const struct machine *machine, struct backend *backend, const cha
 	double bytes = (double)dtype_row_bytes(dtype, IN) * OUT, one = 0;
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct call call = { .backend = backend, .run = run_linear,
-			.x = random_tensor(DTYPE_F32, rows[i], IN), .w = w,
+		struct call call = { .backend = backend,
+			.run = run_linear,
+			.x = random_tensor(DTYPE_F32, rows[i], IN),
+			.w = w,
 			.y = random_tensor(DTYPE_F32, rows[i], OUT) };
 		double seconds = seconds_per_call(&call);
 		if (i == 0)

@@ -80,8 +80,8 @@ copy_floats(const float *x, int64_t n)
 static struct tensor
 matrix(enum dtype dtype, void *values, int64_t rows, int64_t cols)
 {
-	return (struct tensor){ .dtype = dtype, .n_dims = 2, .shape = { rows, cols },
-		.data = values };
+	return (
+	    struct tensor){ .dtype = dtype, .n_dims = 2, .shape = { rows, cols }, .data = values };
 }
 
 /* Weights as a file would hold them, at OFFSET bytes from an aligned address; VALUES gets what
@@ -131,7 +131,7 @@ add_products(const struct reference *r, double alpha, double *c, double *c_abs)
 			double sum = 0, sum_abs = 0;
 			for (int64_t kk = 0; kk < r->k; kk++) {
 				double product = (double)r->a[i * r->a_row + kk * r->a_k] *
-				    (double)r->b[kk * r->b_k + j * r->b_col];
+						 (double)r->b[kk * r->b_k + j * r->b_col];
 				sum += product;
 				sum_abs += fabs(product);
 			}
@@ -196,8 +196,8 @@ check_linear(struct backend *backend, const char *isa, enum dtype dtype, int64_t
 		e.sum[i] = (double)bias[i % n];
 		e.sum_abs[i] = fabs(e.sum[i]);
 	}
-	add_products(&(struct reference){ rows, n, k, x, k, 1, w.values, 1, k }, 1, e.sum,
-	    e.sum_abs);
+	add_products(
+	    &(struct reference){ rows, n, k, x, k, 1, w.values, 1, k }, 1, e.sum, e.sum_abs);
 	backend->linear(backend->state, &tx, &w.tensor, bias, &ty);
 	assert_expected(&e, y, what);
 	free_weights(&w);
@@ -245,10 +245,10 @@ check_linear_backward(struct backend *backend, const char *isa, enum dtype dtype
 	    dtype_name(dtype), (long long)rows, (long long)in, (long long)out);
 	add_products(&(struct reference){ rows, in, out, dy, out, 1, w.values, in, 1 }, 1, ex.sum,
 	    ex.sum_abs);
-	add_products(&(struct reference){ out, in, rows, dy, 1, out, x, in, 1 }, 1, ew.sum,
-	    ew.sum_abs);
-	add_products(&(struct reference){ 1, out, rows, &one, 0, 0, dy, out, 1 }, 1, eb.sum,
-	    eb.sum_abs);
+	add_products(
+	    &(struct reference){ out, in, rows, dy, 1, out, x, in, 1 }, 1, ew.sum, ew.sum_abs);
+	add_products(
+	    &(struct reference){ 1, out, rows, &one, 0, 0, dy, out, 1 }, 1, eb.sum, eb.sum_abs);
 	backend->linear_backward(backend->state, &tx, &w.tensor, dy, NULL, NULL, NULL);
 	backend->linear_backward(backend->state, &tx, &w.tensor, dy, dx, dw, dbias);
 	assert_expected(&ex, dx, what);
@@ -301,8 +301,8 @@ check_gemm(struct backend *backend, const char *isa, int transposes, int64_t m, 
 			e.sum[i] = (double)beta * (double)c[i];
 		e.sum_abs[i] = fabs(e.sum[i]);
 	}
-	add_products(&(struct reference){ m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n,
-			 tb ? k : 1 },
+	add_products(
+	    &(struct reference){ m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1 },
 	    (double)alpha, e.sum, e.sum_abs);
 	backend->gemm(backend->state, ta, tb, m, n, k, alpha, a, b, beta, c);
 	assert_expected(&e, c, what);
@@ -348,8 +348,9 @@ struct lora_case {
 static struct lora_case
 random_lora(int64_t rows, int64_t in, int64_t out, int64_t rank)
 {
-	struct lora_case c = { .rows = rows, .in = in, .out = out,
-		.ranks = { rank, 1, rank, rank + 1 } };
+	struct lora_case c = {
+		.rows = rows, .in = in, .out = out, .ranks = { rank, 1, rank, rank + 1 }
+	};
 
 	for (int i = 0; i < N_ADAPTERS; i++) {
 		c.a[i] = matrix(DTYPE_F32, random_floats(c.ranks[i] * in), c.ranks[i], in);
@@ -405,13 +406,13 @@ projection(const struct lora_span *span, const float *x, const struct tensor *w)
 
 /* e[rows from, cols] += scale * p w */
 static void
-expect_expansion(struct expected *e, const struct lora_span *span, const float *p,
-    const struct tensor *w)
+expect_expansion(
+    struct expected *e, const struct lora_span *span, const float *p, const struct tensor *w)
 {
 	int64_t rank = tensor_rows(w), cols = tensor_cols(w), at = span->row_begin * cols;
 
-	add_products(&(struct reference){ span->row_count, cols, rank, p, rank, 1, w->data, cols,
-			 1 },
+	add_products(
+	    &(struct reference){ span->row_count, cols, rank, p, rank, 1, w->data, cols, 1 },
 	    (double)span->scale, e->sum + at, e->sum_abs + at);
 }
 
@@ -447,8 +448,8 @@ assert_gradient(struct expected *e, const float *found, const char *what)
 }
 
 static void
-check_lora(struct backend *backend, const char *isa, int64_t rows, int64_t in, int64_t out,
-    int64_t rank)
+check_lora(
+    struct backend *backend, const char *isa, int64_t rows, int64_t in, int64_t out, int64_t rank)
 {
 	struct lora_case c = random_lora(rows, in, out, rank);
 	float *x = random_floats(rows * in), *y = random_floats(rows * out);

@@ -1,5 +1,6 @@
 /*
- * test-threads.c - the thread pool does each piece once, with any number of threads, awake or asleep.
+ * test-threads.c - the thread pool does each piece once, with any number of threads, awake or
+ * asleep.
  */
 #include <setjmp.h>
 #include <stdarg.h>
