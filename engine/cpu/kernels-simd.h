@@ -42,11 +42,17 @@ INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 /* clang-format on */
 
-/* The first N (0 .. VL) elements; the others are zero. */
+/* The first N (0 .. VL) elements; the others are zero or stay untouched. */
 INLINE vf
 vf_load_first(const float *p, int n)
 {
 	return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
+INLINE void
+vf_store_first(float *p, vf x, int n)
+{
+	_mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
 }
 
 INLINE vf
@@ -146,6 +152,12 @@ vf_load_first(const float *p, int n)
 	return _mm256_maskload_ps(p, vf_first(n));
 }
 
+INLINE void
+vf_store_first(float *p, vf x, int n)
+{
+	_mm256_maskstore_ps(p, vf_first(n), x);
+}
+
 INLINE vf
 vf_load_f16(const void *p)
 {
@@ -229,6 +241,12 @@ vf_load_first(const float *p, int n)
 
 	memcpy(x, p, (size_t)n * sizeof *p);
 	return vf_load(x);
+}
+
+INLINE void
+vf_store_first(float *p, vf x, int n)
+{
+	memcpy(p, &x, (size_t)n * sizeof *p);
 }
 
 /* Widening f16 without the instruction: shift the exponent and mantissa into place as if f16
