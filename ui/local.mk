@@ -2,4 +2,6 @@
 noinst_LTLIBRARIES += ui/libui.la
 ui_libui_la_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(READLINE_CFLAGS) $(CJSON_CFLAGS) $(UTF8PROC_CFLAGS)
 ui_libui_la_LIBADD = $(NCURSES_LIBS) $(READLINE_LIBS) $(UTF8PROC_LIBS)
-ui_libui_la_SOURCES =
+ui_libui_la_SOURCES = \
+	ui/diff.c ui/diff.h \
+	ui/prompt-line.c ui/prompt-line.h
