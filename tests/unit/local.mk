@@ -8,6 +8,7 @@ include tests/unit/models.mk
 include tests/unit/base.mk
 include tests/unit/matmul.mk
 include tests/unit/formats.mk
+include tests/unit/training.mk
 include tests/unit/ui.mk
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

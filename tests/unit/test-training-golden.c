@@ -1,0 +1,294 @@
+/* test-training-golden.c - losses, gradients and five optimiser steps equal the reference's. */
+
+#include <stdlib.h>
+
+#include "engine/hypernet/hypernet.h"
+#include "tests/unit/training-golden.h"
+
+/* ---- hypernets ---- */
+
+static struct hypernet_network *
+make_network(struct golden_case *c, const char *variant)
+{
+	const cJSON *order = cJSON_GetObjectItemCaseSensitive(c->json, "module_order"), *item;
+	const struct decoder_config *base = &c->base->decoder.config;
+	struct hypernet_config config = {
+		.shared_head = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->json, "shared")),
+		.rowwise = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->json, "autoreg")),
+		.embedding_size = (int)golden_number(c->json, "emb"),
+		.latent_size = (int)golden_number(c->json, "latent"),
+		.head_in_size = (int)golden_number(c->json, "head_in"),
+		.n_layers = base->n_layers,
+		.rank = (int)golden_number(c->json, "r"),
+		.lora_alpha = 8,
+		.use_rslora = true,
+		.head_bias = true,
+	};
+	struct hypernet_network *network;
+	struct t2l_error err;
+
+	snprintf(config.variant, sizeof config.variant, "%s", variant);
+	cJSON_ArrayForEach(item, order)
+	{
+		enum module module;
+
+		assert_true(module_by_name(item->valuestring, strlen(item->valuestring), &module));
+		config.in[config.n_modules] = decoder_module_in(base, module);
+		config.out[config.n_modules] = decoder_module_out(base, module);
+		config.modules[config.n_modules++] = module;
+	}
+	assert_int_equal(hypernet_create(&config, &network, &err), T2L_OK);
+	for (size_t i = 0; i < network->n_parameters; i++) {
+		struct tensor stored, *own = &network->parameters[i].tensor;
+
+		if (safetensors_tensor(c->init, network->parameters[i].name, &stored, &err) !=
+		    T2L_OK)
+			fail_msg("%s", err.message);
+		assert_int_equal(tensor_count(&stored), tensor_count(own));
+		memcpy(own->data, stored.data, (size_t)tensor_count(own) * sizeof(float));
+	}
+	return network;
+}
+
+static struct tensor *
+hypernet_loss(struct golden_case *c, const struct hypernet_network *network)
+{
+	const struct hypernet_config *config = &network->config;
+	struct lora_stack stack = { .n_modules = config->n_modules,
+		.n_layers = config->n_layers,
+		.rank = config->rank,
+		.scale = (float)golden_number(c->json, "scaling") };
+	struct tensor embeddings;
+	struct t2l_error err;
+
+	assert_int_equal(safetensors_tensor(c->batch_file, "task_embs", &embeddings, &err), T2L_OK);
+	memcpy(stack.modules, config->modules, sizeof stack.modules);
+	assert_true(hypernet_forward(c->ops, network,
+	    ops_wrap(c->ops, DTYPE_F32, 2, embeddings.shape, embeddings.data, NULL), 0, stack.a,
+	    stack.bt));
+	return task_batch_loss(c->ops, &c->base->decoder, &c->batch, &stack, c->groups,
+	    CASE_SAMPLES, c->options.label_smoothing, (float)golden_number(c->json, "l2"));
+}
+
+static void
+check_step(struct golden_case *c, struct tensor *loss, int step)
+{
+	double theirs = golden_case_loss(c, step);
+	struct t2l_error err;
+
+	assert_non_null(loss);
+	if (fabs((double)tensor_f32(loss)[0] - theirs) > LOSS_BOUND * theirs)
+		fail_msg("step %d: loss %.8g, the reference's %.8g", step,
+		    (double)tensor_f32(loss)[0], theirs);
+	assert_int_equal(ops_backward(c->ops, loss, 1, &err), T2L_OK);
+}
+
+static void
+train_hypernet(const char *name, const char *variant)
+{
+	struct golden_case c;
+	struct parameter_set set = { 0 };
+	struct after5_tally tally = { 0 };
+	struct hypernet_network *network;
+	struct tensor theirs;
+	struct t2l_error err;
+
+	if (!golden_case_open(&c, name))
+		skip();
+	golden_case_options(&c);
+	golden_case_batch(&c);
+	network = make_network(&c, variant);
+	for (size_t i = 0; i < network->n_parameters; i++)
+		assert_int_equal(parameter_set_add(&set, network->parameters[i].name,
+				     &network->parameters[i].tensor, UPDATE_ADAMW, &err),
+		    T2L_OK);
+	assert_int_equal(parameter_set_allocate(&set, &err), T2L_OK);
+	for (int step = 0; step < 5; step++) {
+		ops_reset(c.ops);
+		ops_record(c.ops, true);
+		parameter_set_zero_gradients(&set);
+		check_step(&c, hypernet_loss(&c, network), step);
+		for (size_t i = 0; step == 0 && i < set.n; i++) {
+			char key[160];
+
+			snprintf(key, sizeof key, "grad.%s", set.items[i].name);
+			assert_int_equal(safetensors_tensor(c.grads, key, &theirs, &err), T2L_OK);
+			assert_gradient(
+			    key, set.items[i].tensor->grad, theirs.data, tensor_count(&theirs));
+		}
+		assert_int_equal(optimiser_step(c.backend, &set, &c.options, step,
+				     gradient_norm(c.backend, &set), &err),
+		    T2L_OK);
+	}
+	for (size_t i = 0; i < set.n; i++) {
+		assert_int_equal(
+		    safetensors_tensor(c.after5, set.items[i].name, &theirs, &err), T2L_OK);
+		tally_after5(
+		    &tally, tensor_f32(set.items[i].tensor), theirs.data, tensor_count(&theirs));
+	}
+	assert_after5(&tally);
+	parameter_set_release(&set);
+	hypernet_free(network);
+	golden_case_close(&c);
+}
+
+static void
+the_large_design_trains_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_hypernet("sft_L", "L");
+}
+
+static void
+the_small_design_trains_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_hypernet("sft_S_rope", "S");
+}
+
+/* ---- LoRA ---- */
+
+/* The parameters of a LoRA as train-lora.c keeps them: A and BT of all layers of a module. */
+struct lora_parameters {
+	struct tensor tensors[4];
+	float numbers[4][2 * 4 * 48];
+	struct lora_stack stack;
+};
+
+static const char *const lora_modules[2] = { "q_proj", "v_proj" };
+
+/* Layer LAYER of PART of MODULE: our [4, cols] and the file's (B is [out, rank] there). */
+static float
+file_value(const struct tensor *stored, bool is_a, int64_t rank_row, int64_t col)
+{
+	return is_a ? tensor_f32(stored)[rank_row * stored->shape[1] + col]
+		    : tensor_f32(stored)[col * stored->shape[1] + rank_row];
+}
+
+static void
+lora_tensor(const struct safetensors *file, const char *prefix, int layer, int module, bool is_a,
+    struct tensor *stored)
+{
+	char name[160];
+	struct t2l_error err;
+
+	snprintf(name, sizeof name,
+	    "%sbase_model.model.model.layers.%d.self_attn.%s.lora_%c.weight", prefix, layer,
+	    lora_modules[module], is_a ? 'A' : 'B');
+	if (safetensors_tensor(file, name, stored, &err) != T2L_OK)
+		fail_msg("%s", err.message);
+}
+
+/* The file's numbers of one of the four tensors, in our order, into OUT. */
+static void
+read_lora(const struct safetensors *file, const char *prefix, int index, float *out)
+{
+	bool is_a = index % 2 == 0;
+
+	for (int layer = 0; layer < 2; layer++) {
+		struct tensor stored;
+
+		lora_tensor(file, prefix, layer, index / 2, is_a, &stored);
+		int64_t cols = is_a ? stored.shape[1] : stored.shape[0];
+
+		for (int64_t r = 0; r < 4; r++)
+			for (int64_t col = 0; col < cols; col++)
+				*out++ = file_value(&stored, is_a, r, col);
+	}
+}
+
+static void
+make_lora(struct golden_case *c, struct lora_parameters *lora)
+{
+	*lora = (struct lora_parameters){ .stack = { .n_modules = 2,
+					      .n_layers = 2,
+					      .rank = 4,
+					      .modules = { MODULE_Q, MODULE_V },
+					      .scale = (float)golden_number(c->json, "scaling") } };
+	for (int i = 0; i < 4; i++) {
+		enum module module = lora->stack.modules[i / 2];
+		int64_t cols = i % 2 ? decoder_module_out(&c->base->decoder.config, module)
+				     : decoder_module_in(&c->base->decoder.config, module);
+
+		read_lora(c->init, "", i, lora->numbers[i]);
+		lora->tensors[i] = (struct tensor){ .dtype = DTYPE_F32,
+			.n_dims = 4,
+			.shape = { 1, 2, 4, cols },
+			.data = lora->numbers[i] };
+		*(i % 2 ? &lora->stack.bt[i / 2] : &lora->stack.a[i / 2]) = &lora->tensors[i];
+	}
+}
+
+static void
+train_lora(const char *name)
+{
+	struct golden_case c;
+	struct parameter_set set = { 0 };
+	struct after5_tally tally = { 0 };
+	struct lora_parameters lora;
+	struct t2l_error err;
+	float theirs[2 * 4 * 48];
+
+	if (!golden_case_open(&c, name))
+		skip();
+	golden_case_options(&c);
+	golden_case_batch(&c);
+	make_lora(&c, &lora);
+	c.groups[0].row_count = c.batch.n_rows;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(parameter_set_add(&set, lora_modules[i / 2], &lora.tensors[i],
+				     UPDATE_ADAMW, &err),
+		    T2L_OK);
+	assert_int_equal(parameter_set_allocate(&set, &err), T2L_OK);
+	for (int step = 0; step < 5; step++) {
+		ops_reset(c.ops);
+		ops_record(c.ops, true);
+		parameter_set_zero_gradients(&set);
+		check_step(&c,
+		    task_batch_loss(c.ops, &c.base->decoder, &c.batch, &lora.stack, c.groups, 1,
+			c.options.label_smoothing, 0),
+		    step);
+		for (int i = 0; step == 0 && i < 4; i++) {
+			read_lora(c.grads, "grad.", i, theirs);
+			assert_gradient(
+			    name, lora.tensors[i].grad, theirs, tensor_count(&lora.tensors[i]));
+		}
+		assert_int_equal(optimiser_step(c.backend, &set, &c.options, step,
+				     gradient_norm(c.backend, &set), &err),
+		    T2L_OK);
+	}
+	for (int i = 0; i < 4; i++) {
+		read_lora(c.after5, "", i, theirs);
+		tally_after5(&tally, lora.numbers[i], theirs, tensor_count(&lora.tensors[i]));
+	}
+	assert_after5(&tally);
+	parameter_set_release(&set);
+	golden_case_close(&c);
+}
+
+static void
+a_lora_trains_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_lora("lora_equal");
+}
+
+static void
+a_lora_with_every_token_alike_trains_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_lora("lora_tokenweighted");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_large_design_trains_as_the_reference_does),
+		cmocka_unit_test(the_small_design_trains_as_the_reference_does),
+		cmocka_unit_test(a_lora_trains_as_the_reference_does),
+		cmocka_unit_test(a_lora_with_every_token_alike_trains_as_the_reference_does),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
