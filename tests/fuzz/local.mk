@@ -1,10 +1,12 @@
 # Fuzz targets: fuzz-NAME.c, seeds in corpus/NAME/. `make check` replays the seeds; `make fuzz`
 # (after configure --enable-fuzzing CC=clang) runs each target for FUZZ_SECONDS.
 # A new target: its name in FUZZ_NAMES, FUZZ_REPLAYS and FUZZ_TARGETS, its six lines below, and seeds.
-FUZZ_NAMES = gguf safetensors toml yaml
+FUZZ_NAMES = chat-template gguf safetensors tokenizer-json toml yaml
 FUZZ_REPLAYS = tests/fuzz/replay-gguf tests/fuzz/replay-safetensors \
+	tests/fuzz/replay-chat-template tests/fuzz/replay-tokenizer-json \
 	tests/fuzz/replay-toml tests/fuzz/replay-yaml
 FUZZ_TARGETS = tests/fuzz/fuzz-gguf tests/fuzz/fuzz-safetensors \
+	tests/fuzz/fuzz-chat-template tests/fuzz/fuzz-tokenizer-json \
 	tests/fuzz/fuzz-toml tests/fuzz/fuzz-yaml
 FUZZ_SECONDS = 60
 FUZZ_LDFLAGS = $(UNIT_LDFLAGS) -fsanitize=fuzzer
@@ -38,6 +40,20 @@ tests_fuzz_replay_yaml_LDFLAGS = $(UNIT_LDFLAGS)
 tests_fuzz_fuzz_yaml_SOURCES = tests/fuzz/fuzz-yaml.c tests/fuzz/fuzz.h tests/fuzz/fuzz-config.h
 tests_fuzz_fuzz_yaml_LDADD = $(UNIT_LDADD)
 tests_fuzz_fuzz_yaml_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_chat_template_SOURCES = tests/fuzz/fuzz-chat-template.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_chat_template_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_chat_template_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_chat_template_SOURCES = tests/fuzz/fuzz-chat-template.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_chat_template_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_chat_template_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_tokenizer_json_SOURCES = tests/fuzz/fuzz-tokenizer-json.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_tokenizer_json_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_tokenizer_json_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_tokenizer_json_SOURCES = tests/fuzz/fuzz-tokenizer-json.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_tokenizer_json_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_tokenizer_json_LDFLAGS = $(FUZZ_LDFLAGS)
 
 check_PROGRAMS += $(FUZZ_REPLAYS)
 TESTS += $(FUZZ_REPLAYS)
