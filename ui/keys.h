@@ -56,7 +56,7 @@ struct binding {
 int binding_find(const struct binding *bindings, key_code key);
 
 /* "Enter", "Esc", "^L", "Space", "a", "↑" -> into OUT[SIZE]; OUT is returned. */
-char *key_name(key_code key, char *out, size_t size);
+char *key_label(key_code key, char *out, size_t size);
 /* The other way; also "Up", "C-l", "PageDown". K_NONE when NAME is no key. */
 key_code key_parse(const char *name);
 /* A printable character, to be put into a text field. */

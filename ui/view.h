@@ -32,6 +32,8 @@ struct view_ops {
 	void (*draw)(struct view *view, struct area area);
 	/* Whether KEY was of use. What is not goes to the workbench's own keys (q Q ? : 1..9 Tab). */
 	bool (*key)(struct view *view, key_code key);
+	/* Pasted text, UTF-8; whoever has no text field leaves this NULL. */
+	void (*paste)(struct view *view, const char *text, size_t n_bytes);
 	/* From a job of this view; MESSAGE is freed afterwards. May be NULL. */
 	void (*message)(struct view *view, struct message *message);
 	/* Called when view->wake_ms has come (it is 0 again then). May be NULL. */
@@ -49,9 +51,15 @@ struct view {
 extern const struct view_ops view_compare;
 extern const struct view_ops view_catalog;
 
+/* Compare's: adapters of the catalog into new lanes. */
+void compare_add_adapters(struct view *view, const int64_t *ids, size_t n_ids);
+
 /* ---- what a view may ask; screen thread only ---- */
 
 int64_t workbench_now_ms(void); /* monotonic */
+
+/* A measured number as it is shown: 0 in a script that said "hide-times". */
+double workbench_measured(const struct workbench *workbench, double value);
 
 /* The line at the bottom, until the next key or message: ROLE_TEXT, ROLE_GOOD, ROLE_BAD ... */
 void workbench_status(struct workbench *workbench, enum role role, const char *format, ...)
@@ -124,10 +132,12 @@ struct job {
 	void (*release)(struct job *job);
 	uint64_t generation; /* set by job_submit(): grows with each job */
 	atomic_bool cancelled;
-	struct job *next; /* the queue's */
+	struct job *next;     /* the queue's */
+	struct message *last; /* the queue's: made when the job is submitted */
 };
 
-/* Queues JOB (the workbench owns it from here) -> its generation. */
+/* Queues JOB (the workbench owns it from here) -> its generation; 0: out of memory, JOB is released.
+ */
 uint64_t job_submit(struct workbench *workbench, struct job *job);
 /* Cancels what runs and drops what waits of TOPIC. */
 void job_cancel(struct workbench *workbench, enum topic topic);
