@@ -156,7 +156,7 @@ find_shared(struct gradient_work *work)
 	float *slopes = tile->strip.slopes;
 
 	tile->strip.slopes = NULL;
-	attention_forward_columns(tile);
+	attention_forward(tile);
 	tile->strip.slopes = slopes;
 	memset(work->shared, 0, (size_t)tile->width * sizeof(float));
 	for (int64_t query = 0; query < tile->n_queries; query++) {
@@ -203,10 +203,10 @@ tile_gradients(struct gradient_work *work)
 	int64_t n = (int64_t)job->group * job->shape->head_dim;
 	bool whole = tile->tile->end - tile->tile->begin <= job->key_block;
 
-	attention_collect(tile, job->dout, 1, work->dout);
+	attention_collect(job, tile->tile, tile->kv_head, job->dout, 1, work->dout);
 	attention_turn(tile, work->dout, work->dout_panels);
 	cut_columns(tile, work->dout, work->dout_cols);
-	attention_collect(tile, job->q, job->shape->scale, tile->q);
+	attention_collect(job, tile->tile, tile->kv_head, job->q, job->shape->scale, tile->q);
 	attention_turn(tile, tile->q, tile->q_panels);
 	cut_columns(tile, tile->q, work->q_cols);
 	if (!whole)

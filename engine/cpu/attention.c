@@ -3,15 +3,13 @@
  *
  * Tiles of many queries compute scores with a column for each query, so that maxima,
  * exponentials and sums run over whole vectors however short the rows are. A few queries (a
- * decoding step) take dot products along the cache instead.
+ * decoding step) go through attention-few.c.
  */
 #include "engine/cpu/attention.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Queries below which a tile works by rows. */
-#define FEW_QUERIES 8
 #define WIDTH_UNIT 16 /* columns of a strip: whole vectors of every instruction set */
 
 static int64_t
@@ -148,23 +146,38 @@ attention_lay_out(struct tile_work *work, float *scratch)
 
 /* The queries' elements within rows shaped like q. */
 static int64_t
-row_offset(const struct tile_work *work, int64_t row)
+row_offset(
+    const struct attention_job *job, const struct attention_tile *tile, int kv_head, int64_t row)
 {
-	const struct attention_job *job = work->job;
+	return (tile->row + row) * job->q_cols +
+	       (int64_t)kv_head * job->group * job->shape->head_dim;
+}
 
-	return (work->tile->row + row) * job->q_cols +
-	       (int64_t)work->kv_head * job->group * job->shape->head_dim;
+float *
+attention_output(
+    const struct attention_job *job, const struct attention_tile *tile, int kv_head, int64_t query)
+{
+	return job->out + row_offset(job, tile, kv_head, query / job->group) +
+	       query % job->group * job->shape->head_dim;
+}
+
+const unsigned char *
+attention_row(const struct attention_job *job, const unsigned char *rows, int64_t key, int kv_head)
+{
+	size_t head_bytes = job->kv_row_bytes / (size_t)job->shape->n_kv_heads;
+
+	return rows + (size_t)key * job->kv_row_bytes + (size_t)kv_head * head_bytes;
 }
 
 void
-attention_collect(const struct tile_work *work, const float *rows, float factor, float *collected)
+attention_collect(const struct attention_job *job, const struct attention_tile *tile, int kv_head,
+    const float *rows, float factor, float *collected)
 {
-	const struct attention_job *job = work->job;
 	int64_t n = (int64_t)job->group * job->shape->head_dim;
 
-	for (int64_t row = 0; row < work->tile->n_rows; row++)
-		job->cpu->rows->add(
-		    n, factor, rows + row_offset(work, row), 0, NULL, collected + row * n);
+	for (int64_t row = 0; row < tile->n_rows; row++)
+		job->cpu->rows->add(n, factor, rows + row_offset(job, tile, kv_head, row), 0, NULL,
+		    collected + row * n);
 }
 
 void
@@ -184,16 +197,7 @@ attention_turn(const struct tile_work *work, const float *collected, float *pane
 	}
 }
 
-/* ---- by columns ---- */
-
-static const unsigned char *
-key_row(const struct tile_work *work, const unsigned char *rows, int64_t key)
-{
-	const struct attention_job *job = work->job;
-	size_t head_bytes = job->kv_row_bytes / (size_t)job->shape->n_kv_heads;
-
-	return rows + (size_t)key * job->kv_row_bytes + (size_t)work->kv_head * head_bytes;
-}
+/* ---- the walk over the keys ---- */
 
 void
 attention_scores(const struct tile_work *work, const unsigned char *a, int64_t n_keys,
@@ -210,13 +214,15 @@ attention_scores(const struct tile_work *work, const unsigned char *a, int64_t n
 		.c_row = work->width };
 
 	if (job->kv_dtype == DTYPE_F32) {
-		product.a = (const float *)(const void *)key_row(work, a, first_key);
+		product.a =
+		    (const float *)(const void *)attention_row(job, a, first_key, work->kv_head);
 		product.a_row = job->kv_cols;
 	} else {
 		product.a = work->keys;
 		product.a_row = hd;
 		for (int64_t i = 0; i < n_keys; i++)
-			job->cpu->rows->widen(job->kv_dtype, key_row(work, a, first_key + i),
+			job->cpu->rows->widen(job->kv_dtype,
+			    attention_row(job, a, first_key + i, work->kv_head),
 			    work->keys + i * hd, hd);
 	}
 	for (int64_t i = 0; i < work->width; i += matmul->panel_cols) {
@@ -227,30 +233,30 @@ attention_scores(const struct tile_work *work, const unsigned char *a, int64_t n
 	}
 }
 
-/* out = correction * out + P v; P's element of query i and key j at p[i * p_query + j * p_key]. */
+/* out = correction * out + P v, for the strip's keys. */
 static void
-add_values(const struct tile_work *work, const float *p, int64_t p_query, int64_t p_key,
-    int64_t first_key, int64_t n_keys)
+add_values(const struct tile_work *work)
 {
 	const struct attention_job *job = work->job;
 	const struct matmul_kernels *matmul = job->cpu->matmul;
 	int64_t hd = job->shape->head_dim;
+	const struct score_strip *strip = &work->strip;
 	struct panel_product product = { .m = work->n_queries,
-		.k = n_keys,
+		.k = strip->n_keys,
 		.alpha = 1,
-		.a = p,
-		.a_row = p_query,
-		.a_k = p_key,
+		.beta = strip->first_key > work->tile->begin ? 1 : 0,
+		.a = strip->scores,
+		.a_row = 1,
+		.a_k = work->width,
 		.b = work->panel,
 		.b_k = matmul->panel_cols,
 		.c_row = hd };
 	struct stored_block block = { .dtype = job->kv_dtype,
 		.rows = job->v,
 		.row_bytes = job->kv_row_bytes,
-		.row_begin = first_key,
-		.n_rows = n_keys };
+		.row_begin = strip->first_key,
+		.n_rows = strip->n_keys };
 
-	product.beta = first_key > work->tile->begin ? 1 : 0;
 	for (int64_t i = 0; product.beta != 0 && i < work->n_queries; i++) {
 		float *out = work->out + i * hd;
 
@@ -267,12 +273,12 @@ add_values(const struct tile_work *work, const float *p, int64_t p_query, int64_
 }
 
 void
-attention_forward_columns(struct tile_work *work)
+attention_forward(struct tile_work *work)
 {
 	const struct attention_job *job = work->job;
 	const struct attention_tile *tile = work->tile;
 
-	attention_collect(work, job->q, job->shape->scale, work->q);
+	attention_collect(job, tile, work->kv_head, job->q, job->shape->scale, work->q);
 	attention_turn(work, work->q, work->q_panels);
 	for (int64_t key = tile->begin; key < tile->end; key += job->key_block) {
 		int64_t n_keys = clamp64(tile->end - key, 0, job->key_block);
@@ -281,101 +287,51 @@ attention_forward_columns(struct tile_work *work)
 		work->strip.n_keys = n_keys;
 		attention_scores(work, job->k, n_keys, key, work->q_panels, work->strip.scores);
 		job->cpu->rows->softmax_columns(&work->strip, work->correction);
-		add_values(work, work->strip.scores, 1, work->width, key, n_keys);
-	}
-}
-
-/* ---- by rows ---- */
-
-/* The keys of one query within a block: its scores become exponentials, 0 where not seen. */
-static void
-exponentiate_query(
-    struct tile_work *work, int64_t query, float *scores, int64_t first_key, int64_t n_keys)
-{
-	const struct row_kernels *kernels = work->job->cpu->rows;
-	struct score_strip *strip = &work->strip;
-	int64_t from = clamp64(work->begin[query] - first_key, 0, n_keys);
-	int64_t to = clamp64(work->end[query] - first_key, from, n_keys);
-	float maximum, old;
-
-	memset(scores, 0, (size_t)from * sizeof *scores);
-	memset(scores + to, 0, (size_t)(n_keys - to) * sizeof *scores);
-	work->correction[query] = 1;
-	if (from == to)
-		return;
-	if (strip->softcap > 0)
-		kernels->cap(to - from, strip->softcap, scores + from);
-	maximum = kernels->maximum(to - from, scores + from);
-	if (strip->maximum[query] > maximum)
-		maximum = strip->maximum[query];
-	old = expf(strip->maximum[query] - maximum);
-	work->correction[query] = old;
-	strip->sum[query] = strip->sum[query] * old +
-			    (float)kernels->exponentiate(to - from, maximum, scores + from);
-	strip->maximum[query] = maximum;
-}
-
-static void
-forward_rows(struct tile_work *work)
-{
-	const struct attention_job *job = work->job;
-	const struct attention_tile *tile = work->tile;
-	int64_t hd = job->shape->head_dim;
-	struct dot_products dots = { .dtype = job->kv_dtype,
-		.row_bytes = job->kv_row_bytes,
-		.x = work->q,
-		.x_row = hd,
-		.n_rows = work->n_queries,
-		.k = hd,
-		.y = work->strip.scores,
-		.y_row = job->key_block };
-
-	attention_collect(work, job->q, job->shape->scale, work->q);
-	for (int64_t key = tile->begin; key < tile->end; key += job->key_block) {
-		int64_t n_keys = clamp64(tile->end - key, 0, job->key_block);
-
-		dots.w = key_row(work, job->k, key);
-		dots.n_outputs = n_keys;
-		job->cpu->matmul->dots(&dots);
-		for (int64_t i = 0; i < work->n_queries; i++)
-			exponentiate_query(
-			    work, i, work->strip.scores + i * job->key_block, key, n_keys);
-		add_values(work, work->strip.scores, job->key_block, 1, key, n_keys);
+		add_values(work);
 	}
 }
 
 /* ---- the operation ---- */
 
 static void
+forward_tile(struct tile_work *work, float *scratch)
+{
+	const struct attention_job *job = work->job;
+	int64_t hd = job->shape->head_dim;
+
+	attention_lay_out(work, scratch);
+	attention_forward(work);
+	for (int64_t query = 0; query < work->n_queries; query++)
+		job->cpu->rows->add(hd, 1 / work->strip.sum[query], work->out + query * hd, 0, NULL,
+		    attention_output(job, work->tile, work->kv_head, query));
+}
+
+static void
 forward_piece(void *arg, int64_t begin, int64_t end, int worker)
 {
 	const struct attention_job *job = arg;
-	int64_t hd = job->shape->head_dim, n_kv_heads = job->shape->n_kv_heads;
+	int64_t n_kv_heads = job->shape->n_kv_heads;
+	size_t n = (size_t)job->group * (size_t)job->shape->head_dim;
 	float *scratch =
 	    cpu_worker_scratch(job->cpu, worker, attention_tile_floats(job) * sizeof(float));
 
 	for (int64_t i = begin; i < end; i++) {
-		struct tile_work work = { .job = job,
-			.tile = &job->tiles[i / n_kv_heads],
-			.kv_head = (int)(i % n_kv_heads) };
+		const struct attention_tile *tile = &job->tiles[i / n_kv_heads];
+		struct tile_work work = {
+			.job = job, .tile = tile, .kv_head = (int)(i % n_kv_heads)
+		};
 
-		if (scratch == NULL) { /* heads beyond 512, and no memory: nothing plausible */
-			for (int64_t row = 0; row < work.tile->n_rows; row++)
-				for (int64_t j = 0; j < hd * job->group; j++)
-					job->out[row_offset(&work, row) + j] = NAN;
+		if (attention_is_few(job, tile))
+			continue;
+		if (scratch != NULL) {
+			forward_tile(&work, scratch);
 			continue;
 		}
-		attention_lay_out(&work, scratch);
-		if (work.n_queries < FEW_QUERIES)
-			forward_rows(&work);
-		else
-			attention_forward_columns(&work);
-		for (int64_t query = 0; query < work.n_queries; query++) {
-			int64_t row = query / job->group, head = query % job->group;
-
-			job->cpu->rows->add(hd, 1 / work.strip.sum[query], work.out + query * hd, 0,
-			    NULL, job->out + row_offset(&work, row) + head * hd);
-		}
+		/* Heads beyond 512, and no memory: nothing that looks plausible. */
+		for (int64_t row = 0; row < tile->n_rows; row++)
+			for (size_t j = 0; j < n; j++)
+				job->out[row_offset(job, tile, work.kv_head, row) + (int64_t)j] =
+				    NAN;
 	}
 }
 
@@ -385,12 +341,19 @@ cpu_attention(void *state, const struct tensor *q, const struct tensor *k, const
 {
 	struct attention_job job = { .cpu = state, .out = out->data };
 	int64_t row = 0, n_rows = tensor_rows(q);
+	size_t tile_bytes = TILED_ROWS * sizeof *job.tiles;
+	unsigned char *scratch;
 
 	attention_start(&job, q, k, v, shape);
-	job.tiles = cpu_shared_scratch(job.cpu, TILED_ROWS * sizeof *job.tiles);
-	while (job.tiles != NULL && row < n_rows) {
+	scratch =
+	    cpu_shared_scratch(job.cpu, tile_bytes + attention_few_floats(&job) * sizeof(float));
+	if (scratch == NULL)
+		return;
+	job.tiles = (struct attention_tile *)(void *)scratch;
+	while (row < n_rows) {
 		row = attention_cut(&job, row, n_rows);
 		thread_pool_run(
 		    job.cpu->pool, job.n_tiles * shape->n_kv_heads, 1, forward_piece, &job);
+		attention_few(&job, (float *)(void *)(scratch + tile_bytes));
 	}
 }

@@ -43,6 +43,9 @@ struct attention_job {
 	int64_t n_tiles;
 };
 
+/* Fewer queries than this in a tile, or a single row, go the way of decoding. */
+#define FEW_QUERIES 8
+
 /* One tile under work, for one head of k and v. Query i is row i / group, head i % group. */
 struct tile_work {
 	const struct attention_job *job;
@@ -69,9 +72,14 @@ void attention_start(struct attention_job *job, const struct tensor *q, const st
 size_t attention_tile_floats(const struct attention_job *job);
 float *attention_lay_out(struct tile_work *work, float *scratch);
 
-/* Copies ROWS of the tile's queries into [n_queries, hd], times FACTOR. */
-void attention_collect(
-    const struct tile_work *work, const float *rows, float factor, float *collected);
+/* Where a row of k or v holds the elements of a head; where a query's result goes. */
+const unsigned char *attention_row(
+    const struct attention_job *job, const unsigned char *rows, int64_t key, int kv_head);
+float *attention_output(
+    const struct attention_job *job, const struct attention_tile *tile, int kv_head, int64_t query);
+/* Copies the tile's queries from ROWS (shaped like q) into [n_queries, hd], times FACTOR. */
+void attention_collect(const struct attention_job *job, const struct attention_tile *tile,
+    int kv_head, const float *rows, float factor, float *collected);
 /* Transposes [n_queries, hd] into panels. */
 void attention_turn(const struct tile_work *work, const float *collected, float *panels);
 
@@ -80,6 +88,11 @@ void attention_scores(const struct tile_work *work, const unsigned char *a, int6
     int64_t first_key, const float *panels, float *strip);
 
 /* Leaves the weighted sum of v in work->out and the maxima and sums in the strip. */
-void attention_forward_columns(struct tile_work *work);
+void attention_forward(struct tile_work *work);
+
+/* All tiles of few queries; PARTS is attention_few_floats() of memory. */
+bool attention_is_few(const struct attention_job *job, const struct attention_tile *tile);
+size_t attention_few_floats(const struct attention_job *job);
+void attention_few(const struct attention_job *job, float *parts);
 
 #endif

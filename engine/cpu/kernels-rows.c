@@ -330,6 +330,7 @@ const struct row_kernels KERNEL(row_kernels) = {
 	.probabilities = KERNEL(probabilities),
 	.normalise_columns = KERNEL(normalise_columns),
 	.score_gradients = KERNEL(score_gradients),
+	.weighted_sum = KERNEL(weighted_sum),
 	.maximum = KERNEL(maximum),
 	.first_of = KERNEL(first_of),
 	.sum = KERNEL(sum),

@@ -27,6 +27,18 @@ struct score_strip {
 	float *maximum, *sum; /* [width]: of each query's scores and exponentials so far */
 };
 
+/* sums[i] += sum over the N_ROWS stored rows (f32, f16 or bf16) of weights[i][row] * row. */
+struct weighted_sum {
+	enum dtype dtype;
+	const void *rows; /* the first of n_cols elements */
+	size_t row_bytes;
+	int64_t n_rows, n_cols;
+	const float *weights; /* [n_sums], WEIGHTS_ROW apart */
+	int64_t weights_row, n_sums;
+	float *sums; /* [n_sums], SUMS_ROW apart */
+	int64_t sums_row;
+};
+
 struct row_kernels {
 	/* Elements. b of add may be NULL. */
 	void (*add)(int64_t n, float alpha, const float *a, float beta, const float *b, float *y);
@@ -85,6 +97,7 @@ struct row_kernels {
 	void (*normalise_columns)(const struct score_strip *strip, const float *dp, float *shared);
 	/* dP becomes the scores' gradient P (dP - shared) slope. */
 	void (*score_gradients)(const struct score_strip *strip, const float *shared, float *dp);
+	void (*weighted_sum)(const struct weighted_sum *job);
 
 	/* Cross entropy of a row of logits. */
 	float (*maximum)(int64_t n, const float *x);
@@ -117,6 +130,9 @@ double KERNEL(sum)(int64_t n, const float *x);
 double KERNEL(sum_exp)(int64_t n, const float *x, float maximum);
 void KERNEL(add_exp)(
     int64_t n, const float *x, float maximum, float factor, float constant, float *dx);
+
+/* kernels-values.c */
+void KERNEL(weighted_sum)(const struct weighted_sum *job);
 
 /* kernels-norms.c */
 void KERNEL(rms_norm)(

@@ -5,7 +5,7 @@ CPU_KERNELS = \
 	engine/cpu/kernels-matmul.c engine/cpu/kernels-dots.c \
 	engine/cpu/kernels-matmul.h engine/cpu/kernels-simd.h \
 	engine/cpu/kernels-rows.c engine/cpu/kernels-norms.c engine/cpu/kernels-softmax.c \
-	engine/cpu/kernels-rows.h engine/cpu/kernels-math.h
+	engine/cpu/kernels-values.c engine/cpu/kernels-rows.h engine/cpu/kernels-math.h
 
 # "omp simd" loops are vectorised although the user's -O2 comes after our -O3.
 KERNELS_CPPFLAGS = $(AM_CPPFLAGS) -DT2L_BUILDING
@@ -40,5 +40,5 @@ engine_libt2l_la_SOURCES += \
 	engine/cpu/linear.c engine/cpu/gemm.c engine/cpu/lora.c
 engine_libt2l_la_SOURCES += \
 	engine/cpu/rows.h engine/cpu/rows-table.c engine/cpu/attention.h engine/cpu/attention.c \
-	engine/cpu/attention-backward.c engine/cpu/elementwise.c engine/cpu/gather.c \
-	engine/cpu/loss.c engine/cpu/norm.c engine/cpu/optimiser.c engine/cpu/rope.c
+	engine/cpu/attention-backward.c engine/cpu/attention-few.c \
+	engine/cpu/elementwise.c engine/cpu/gather.c engine/cpu/loss.c engine/cpu/norm.c engine/cpu/optimiser.c engine/cpu/rope.c

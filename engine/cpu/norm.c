@@ -117,12 +117,12 @@ cpu_unit_rows_backward(void *state, const struct tensor *x, float floor, const f
 
 /* ---- gradients of weights ---- */
 
-void
-cpu_add_partials(
-    struct cpu *cpu, int64_t n_partials, int64_t cols, const float *partials, float *out)
+static void
+add_partials(
+    struct cpu *cpu, int64_t n_partials, int64_t cols, const float *partials, float *gradient)
 {
-	for (int64_t i = 0; out != NULL && i < n_partials; i++)
-		cpu->rows->add(cols, 1, out, 1, partials + i * cols, out);
+	for (int64_t i = 0; gradient != NULL && i < n_partials; i++)
+		cpu->rows->add(cols, 1, gradient, 1, partials + i * cols, gradient);
 }
 
 /* Where partial I of a gradient goes; NULL when nobody wants it. */
@@ -182,8 +182,8 @@ run_with_partials(
 	}
 	thread_pool_run(job->cpu->pool, job->rows, partial_rows, piece, job);
 	if (partials != NULL) {
-		cpu_add_partials(job->cpu, n, job->cols, partials, dw);
-		cpu_add_partials(job->cpu, n, job->cols, partials + floats, dbias);
+		add_partials(job->cpu, n, job->cols, partials, dw);
+		add_partials(job->cpu, n, job->cols, partials + floats, dbias);
 	}
 }
 

@@ -29,10 +29,6 @@ rows_per_partial(int64_t rows, int64_t cols)
 	return least > some ? least : some;
 }
 
-/* Adds the N_PARTIALS rows of COLS elements in PARTIALS to OUT (NULL: does nothing). */
-void cpu_add_partials(
-    struct cpu *cpu, int64_t n_partials, int64_t cols, const float *partials, float *out);
-
 void cpu_gather_rows(
     void *state, const struct tensor *table, const int32_t *ids, int64_t n, struct tensor *out);
 void cpu_gather_rows_backward(void *state, const int32_t *ids, int64_t n, int64_t cols,

@@ -147,7 +147,7 @@ struct backend {
 	    const int32_t *end, int64_t n, struct tensor *out);
 	void (*mean_rows_backward)(void *state, int64_t cols, const int32_t *begin,
 	    const int32_t *end, int64_t n, const float *dout, float *dx);
-	/* y = x / max(|x|, floor) for each row. */
+	/* y = x / max(|x|, floor) for each row; floor > 0. */
 	void (*unit_rows)(void *state, const struct tensor *x, float floor, struct tensor *y);
 	void (*unit_rows_backward)(void *state, const struct tensor *x, float floor, const float *dy,
 	    float *dx);

@@ -154,6 +154,9 @@ op_unit_rows(struct ops *ops, struct tensor *x, float floor)
 
 	if (!tape_ready(ops) || !tape_check_f32(ops, "unit_rows", x))
 		return NULL;
+	if (!(floor > 0))
+		return tape_fail(
+		    ops, T2L_EINVAL, "unit_rows: the floor %g is not above 0", (double)floor);
 	y = tape_result_like(ops, x, tape_wants(ops, x));
 	if (y == NULL)
 		return NULL;
