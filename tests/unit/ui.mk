@@ -1,7 +1,17 @@
 # Tests of ui/ that need no screen.
-UI_TESTS = tests/unit/test-ui-diff
+UI_TESTS = tests/unit/test-ui-catalog-columns tests/unit/test-ui-catalog-list tests/unit/test-ui-diff
 UNIT_TESTS += $(UI_TESTS)
-UI_LDADD = ui/libui.la $(UNIT_LDADD) $(NCURSES_LIBS)
+UI_LDADD = ui/libui.la $(UNIT_LDADD) $(SQLITE_LIBS) $(NCURSES_LIBS)
+
+tests_unit_test_ui_catalog_columns_SOURCES = tests/unit/test-ui-catalog-columns.c
+tests_unit_test_ui_catalog_columns_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ui_catalog_columns_LDADD = $(UI_LDADD)
+tests_unit_test_ui_catalog_columns_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_ui_catalog_list_SOURCES = tests/unit/test-ui-catalog-list.c
+tests_unit_test_ui_catalog_list_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ui_catalog_list_LDADD = $(UI_LDADD)
+tests_unit_test_ui_catalog_list_LDFLAGS = $(UNIT_LDFLAGS)
 
 tests_unit_test_ui_diff_SOURCES = tests/unit/test-ui-diff.c
 tests_unit_test_ui_diff_CFLAGS = $(UNIT_CFLAGS)
