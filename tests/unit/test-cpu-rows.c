@@ -447,6 +447,51 @@ attention_agrees_with_its_definition(void **state)
 	on_each_isa(check_attention);
 }
 
+/* Four lanes over one cache, a long prompt beside them in the batch: each lane's row has the same
+ * bits as in a batch of its own. */
+static void
+check_lanes(const struct backend *backend)
+{
+	enum { lanes = 4, prompt = 30, rows = lanes + prompt, n_kv = 2500, hd = 40, cols = 4 * hd };
+	struct numbers numbers = { 37 };
+	float *q = new_floats(&numbers, rows * cols), *k = new_floats(&numbers, n_kv * 2 * hd);
+	float *v = new_floats(&numbers, n_kv * 2 * hd), *out = new_floats(&numbers, rows * cols);
+	float alone[cols];
+	int32_t begin[rows], end[rows];
+	struct attention_shape shape = {
+		.n_heads = 4, .n_kv_heads = 2, .head_dim = hd, .scale = 0.3f
+	};
+	struct tensor kt = tensor_of(n_kv, 2 * hd, k), vt = tensor_of(n_kv, 2 * hd, v);
+	struct tensor qt = tensor_of(rows, cols, q), ot = tensor_of(rows, cols, out);
+	struct tensor one = tensor_of(1, cols, alone);
+
+	for (int i = 0; i < rows; i++) {
+		begin[i] = i < lanes ? 600 * i : 2400;
+		end[i] = i < lanes ? begin[i] + 100 + 149 * i : 2401 + i;
+	}
+	shape.kv_begin = begin;
+	shape.kv_end = end;
+	backend->attention(backend->state, &qt, &kt, &vt, &shape, &ot);
+	for (int i = 0; i < lanes; i++) {
+		qt = tensor_of(1, cols, q + i * cols);
+		shape.kv_begin = begin + i;
+		shape.kv_end = end + i;
+		backend->attention(backend->state, &qt, &kt, &vt, &shape, &one);
+		assert_memory_equal(alone, out + i * cols, sizeof alone);
+	}
+	free(q);
+	free(k);
+	free(v);
+	free(out);
+}
+
+static void
+a_lane_gets_the_same_bits_alone_and_among_others(void **state)
+{
+	(void)state;
+	on_each_isa(check_lanes);
+}
+
 /* Scores of +-1000 overflow exp() unless the maximum is taken away, across blocks too. */
 static void
 check_extreme_scores(const struct backend *backend)
@@ -801,6 +846,7 @@ main(void)
 		cmocka_unit_test(norms_agree_with_double),
 		cmocka_unit_test(rotations_agree_with_double_and_turn_back),
 		cmocka_unit_test(attention_agrees_with_its_definition),
+		cmocka_unit_test(a_lane_gets_the_same_bits_alone_and_among_others),
 		cmocka_unit_test(extreme_scores_neither_overflow_nor_vanish),
 		cmocka_unit_test(cross_entropy_agrees_with_double_and_finds_the_best),
 		cmocka_unit_test(sums_are_as_good_as_double),
