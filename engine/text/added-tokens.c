@@ -108,6 +108,40 @@ longest_at(const struct added_tokens *added, const char *text, size_t n_bytes, s
 	return found;
 }
 
+bool
+added_tokens_special_at(const struct added_tokens *added, const char *text, size_t n_bytes)
+{
+	uint32_t node = 0;
+	size_t i;
+
+	for (i = 0; i < n_bytes; i++) {
+		node = find_child(added, node, (unsigned char)text[i]);
+		if (node == 0)
+			return false;
+		if (added->nodes[node].token >= 0 &&
+		    added->tokens[added->nodes[node].token].special)
+			return true;
+	}
+	return false;
+}
+
+/* ---- guards ---- */
+
+bool
+guards_meet(const struct text_guards *guards, size_t start, size_t end)
+{
+	size_t low = 0, high = guards->n, middle;
+
+	while (low < high) { /* the first guard at START or behind it */
+		middle = low + (high - low) / 2;
+		if (guards->at[middle] < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return guards->everywhere || (low < guards->n && guards->at[low] < end);
+}
+
 /* ---- what stands around a match ---- */
 
 /* The start of the character that ends at AT > 0. */
@@ -176,7 +210,7 @@ skip_space_right(const char *text, size_t n_bytes, size_t end)
 
 struct added_match
 added_tokens_find(const struct added_tokens *added, const char *text, size_t n_bytes, size_t at,
-    bool parse_special)
+    bool parse_special, const struct text_guards *guards)
 {
 	struct added_match match = { NULL, n_bytes, n_bytes };
 	const struct added_token *token;
@@ -190,7 +224,8 @@ added_tokens_find(const struct added_tokens *added, const char *text, size_t n_b
 		}
 		/* A special token that is not looked for still covers its text: a shorter one
 		 * inside it is not found either. */
-		if ((token->special && !parse_special) ||
+		if ((token->special &&
+			(!parse_special || guards_meet(guards, start, start + length))) ||
 		    (token->single_word &&
 			!is_between_words(text, n_bytes, start, start + length))) {
 			start += length;

@@ -38,13 +38,26 @@ struct added_match {
 	size_t start, end;
 };
 
+/* Places where no special token begins although special text is parsed: someone else wrote it. */
+struct text_guards {
+	const size_t *at; /* [n] rising */
+	size_t n;
+	bool everywhere;
+};
+
+/* Is a guard in [START, END)? */
+bool guards_meet(const struct text_guards *guards, size_t start, size_t end);
+
+/* Does a special token stand at TEXT, N_BYTES > 0 long? */
+bool added_tokens_special_at(const struct added_tokens *added, const char *text, size_t n_bytes);
+
 /* A second token with the same text replaces the first. False: out of memory. */
 bool added_tokens_add(
     struct added_tokens *added, const struct added_token *token, const char *text, size_t n_bytes);
 
 /* The next match in valid UTF-8. AT is where the last one ended (0 at first). */
 struct added_match added_tokens_find(const struct added_tokens *added, const char *text,
-    size_t n_bytes, size_t at, bool parse_special);
+    size_t n_bytes, size_t at, bool parse_special, const struct text_guards *guards);
 
 void added_tokens_free(struct added_tokens *added);
 

@@ -69,6 +69,12 @@ enum t2l_status pipeline_open_added(struct tokenizer *tok, size_t n, struct t2l_
 enum t2l_status pipeline_add_added(struct tokenizer *tok, int64_t id, const char *name,
     size_t n_bytes, struct added_token token, bool normalized, struct t2l_error *err);
 
+/* As tokenizer_encode(); no special token begins at a guarded place of TEXT. Guards are good for
+ * valid UTF-8 only: repairing a text would move them. */
+enum t2l_status tokenizer_encode_guarded(const struct tokenizer *tok, const char *text,
+    size_t n_bytes, unsigned flags, struct text_guards guards, int32_t **ids, size_t *n,
+    struct t2l_error *err);
+
 /* Adds ID to those that end a text, once. Ids that are no tokens are left out. */
 void pipeline_add_eos(struct tokenizer *tok, int64_t id);
 

@@ -16,6 +16,7 @@
 struct encoding {
 	const struct tokenizer *tok;
 	bool parse_special;
+	struct text_guards guards;
 	struct pattern_matcher *matcher;
 	struct normalizer_work normalizer;
 	struct pretokenizer_work pretokenizer;
@@ -39,23 +40,25 @@ encode_piece(void *context, const char *piece, size_t n_bytes, struct t2l_error 
 	return ok ? T2L_OK : t2l_fail(err, T2L_ENOMEM, "out of memory encoding text");
 }
 
-/* Receives the text between two added tokens. */
+/* Receives the text between two added tokens; AT is its place in the text given. */
 typedef enum t2l_status section_encoder(
-    struct encoding *enc, const char *text, size_t n_bytes, bool at_start, struct t2l_error *err);
+    struct encoding *enc, const char *text, size_t n_bytes, size_t at, struct t2l_error *err);
 
-/* Appends the ids of ADDED found in TEXT, and through ENCODE those of the text between them. */
+/* Appends the ids of ADDED found in TEXT, and through ENCODE those of the text between them. BASE
+ * is the place of TEXT in the text given, GUARDS are places in TEXT. */
 static enum t2l_status
 encode_around(struct encoding *enc, const struct added_tokens *added, const char *text,
-    size_t n_bytes, bool at_start, section_encoder *encode, struct t2l_error *err)
+    size_t n_bytes, size_t base, const struct text_guards *guards, section_encoder *encode,
+    struct t2l_error *err)
 {
 	enum t2l_status status = T2L_OK;
 	struct added_match match;
 	size_t at;
 
 	for (at = 0; status == T2L_OK && at < n_bytes; at = match.end) {
-		match = added_tokens_find(added, text, n_bytes, at, enc->parse_special);
+		match = added_tokens_find(added, text, n_bytes, at, enc->parse_special, guards);
 		if (match.start > at)
-			status = encode(enc, text + at, match.start - at, at_start && at == 0, err);
+			status = encode(enc, text + at, match.start - at, base + at, err);
 		if (match.token != NULL)
 			id_array_append(&enc->ids, match.token->id);
 	}
@@ -64,16 +67,18 @@ encode_around(struct encoding *enc, const struct added_tokens *added, const char
 
 static enum t2l_status
 encode_normalized(
-    struct encoding *enc, const char *text, size_t n_bytes, bool at_start, struct t2l_error *err)
+    struct encoding *enc, const char *text, size_t n_bytes, size_t at, struct t2l_error *err)
 {
 	return pretokenizer_run(&enc->tok->pretokenizer, &enc->pretokenizer, enc->matcher, text,
-	    n_bytes, at_start, encode_piece, enc, err);
+	    n_bytes, at == 0, encode_piece, enc, err);
 }
 
 static enum t2l_status
-encode_raw(
-    struct encoding *enc, const char *text, size_t n_bytes, bool at_start, struct t2l_error *err)
+encode_raw(struct encoding *enc, const char *text, size_t n_bytes, size_t at, struct t2l_error *err)
 {
+	/* Normalising moves places, so a guard inside this section guards all of it. */
+	const struct text_guards all = { .everywhere =
+					     guards_meet(&enc->guards, at, at + n_bytes) };
 	enum t2l_status status;
 	const char *normal;
 	size_t n_normal;
@@ -83,7 +88,7 @@ encode_raw(
 	if (status != T2L_OK)
 		return status;
 	return encode_around(
-	    enc, &enc->tok->normalized, normal, n_normal, at_start, encode_normalized, err);
+	    enc, &enc->tok->normalized, normal, n_normal, at, &all, encode_normalized, err);
 }
 
 static void
@@ -93,6 +98,19 @@ append_ids(struct id_array *to, const struct id_array *from)
 
 	for (i = 0; i < from->n; i++)
 		id_array_append(to, from->at[i]);
+}
+
+/* Does the text begin with the BOS that would be put before it? */
+static bool
+has_bos(const struct tokenizer *tok, const char *text, size_t n_bytes)
+{
+	const char *bos;
+	size_t n_bos;
+
+	if (tok->before.n != 1 || tok->before.at[0] != tok->bos_id)
+		return false;
+	bos = string_table_get(&tok->vocabulary.names, tok->bos_id, &n_bos);
+	return bos != NULL && n_bos <= n_bytes && memcmp(text, bos, n_bos) == 0;
 }
 
 static enum t2l_status
@@ -105,9 +123,11 @@ encode_valid(
 	enc->matcher = pattern_matcher_open();
 	if (enc->matcher == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "out of memory encoding text");
-	if (flags & TOKENIZER_ADD_SPECIAL)
+	if ((flags & TOKENIZER_ADD_SPECIAL) &&
+	    !(enc->parse_special && has_bos(enc->tok, text, n_bytes)))
 		append_ids(&enc->ids, &enc->tok->before);
-	status = encode_around(enc, &enc->tok->raw, text, n_bytes, true, encode_raw, err);
+	status =
+	    encode_around(enc, &enc->tok->raw, text, n_bytes, 0, &enc->guards, encode_raw, err);
 	if (flags & TOKENIZER_ADD_SPECIAL)
 		append_ids(&enc->ids, &enc->tok->after);
 	if (status == T2L_OK && enc->ids.failed)
@@ -119,7 +139,15 @@ enum t2l_status
 tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n_bytes, unsigned flags,
     int32_t **ids, size_t *n, struct t2l_error *err)
 {
-	struct encoding enc = { .tok = tok };
+	return tokenizer_encode_guarded(
+	    tok, text, n_bytes, flags, (struct text_guards){ 0 }, ids, n, err);
+}
+
+enum t2l_status
+tokenizer_encode_guarded(const struct tokenizer *tok, const char *text, size_t n_bytes,
+    unsigned flags, struct text_guards guards, int32_t **ids, size_t *n, struct t2l_error *err)
+{
+	struct encoding enc = { .tok = tok, .guards = guards };
 	enum t2l_status status;
 	char *repaired = NULL;
 

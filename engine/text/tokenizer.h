@@ -75,7 +75,8 @@ enum tokenizer_flags {
 	/* "<|eot_id|>" written in the text becomes that token. Never set this for text that
 	 * someone else wrote: it could then speak as another role. */
 	TOKENIZER_PARSE_SPECIAL = 1,
-	/* Put BOS, EOS, [CLS], [SEP] around the text, as the model wants it. */
+	/* Put BOS, EOS, [CLS], [SEP] around the text, as the model wants it. A BOS that the text
+	 * begins with (and that is parsed) is not doubled: chat templates write their own. */
 	TOKENIZER_ADD_SPECIAL = 2
 };
 

@@ -16,3 +16,9 @@ tests_unit_test_tokenizer_gguf_SOURCES = tests/unit/test-tokenizer-gguf.c tests/
 tests_unit_test_tokenizer_gguf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tokenizer_gguf_LDADD = $(UNIT_LDADD)
 tests_unit_test_tokenizer_gguf_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-tokenizer-rules
+tests_unit_test_tokenizer_rules_SOURCES = tests/unit/test-tokenizer-rules.c tests/unit/golden-lines.h
+tests_unit_test_tokenizer_rules_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tokenizer_rules_LDADD = $(UNIT_LDADD)
+tests_unit_test_tokenizer_rules_LDFLAGS = $(UNIT_LDFLAGS)
