@@ -8,7 +8,7 @@
 #include "engine/error.h"
 
 double
-now_ms(void)
+lane_clock_ms(void)
 {
 	struct timespec now;
 
@@ -114,7 +114,7 @@ lane_begin(struct lane *lane, const struct run_plan *plan)
 static void
 finish(struct lane *lane, const struct run_plan *plan, enum t2l_finish how)
 {
-	double now = now_ms();
+	double now = lane_clock_ms();
 	const char *rest;
 	size_t n = 0;
 
@@ -225,7 +225,7 @@ lane_take_token(struct lane *lane, const struct run_plan *plan, int32_t id, stru
 	enum t2l_status status;
 
 	if (lane->n_tokens == lane->n_prompt) {
-		lane->first_token_at = now_ms();
+		lane->first_token_at = lane_clock_ms();
 		lane->result.prefill_ms = lane->first_token_at - plan->start_ms;
 		lane->result.first_token_ms = lane->result.prefill_ms;
 	}

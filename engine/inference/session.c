@@ -507,7 +507,7 @@ t2l_session_run(struct t2l_session *session, const struct t2l_run *run,
 		free(plan.stop_ids);
 		return status;
 	}
-	plan.start_ms = now_ms();
+	plan.start_ms = lane_clock_ms();
 	begin_lanes(session, &plan);
 	while (session->n_live > 0 && status == T2L_OK)
 		status = atomic_load(&session->cancelled)
