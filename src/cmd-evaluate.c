@@ -19,7 +19,7 @@ static const char *const method_names[] = { "base", "base-described", "icl", "mu
 	"multi-task-described", "oracle", "t2l-train", "t2l-comb", "t2l-near", "t2l-far",
 	"t2l-plain", "control", "average", NULL };
 
-static const struct option_spec options[] = {
+static const struct option_spec evaluate_options[] = {
 	{ "suite", 's', OPTION_PATH, 0, "task suite [the demo's]" },
 	{ "base-model", 'b', OPTION_MODEL, 0, "base", .setting = "base.model" },
 	{ "model", 'm', OPTION_PATH, 0, "hypernet checkpoint", .setting = "hypernet.path" },
@@ -135,7 +135,9 @@ shots_text(struct evaluation *run, const struct t2l_suite_task *task, size_t n_s
 {
 	struct t2l_message *messages = calloc(2 * n_shots + 1, sizeof *messages);
 	struct t2l_chat_options options = { .add_generation_prompt = true };
-	size_t pool = task->n_examples + task->n_extra, n = 0;
+	/* A task without training pairs is shown by its other test items. */
+	bool tests = task->n_examples + task->n_extra == 0;
+	size_t pool = tests ? task->n_tests : task->n_examples + task->n_extra, n = 0;
 	char *text = NULL;
 
 	if (messages == NULL)
@@ -143,7 +145,8 @@ shots_text(struct evaluation *run, const struct t2l_suite_task *task, size_t n_s
 	/* Spread over the pool and never the prompt itself: the same shots in every run. */
 	for (size_t i = 0; i < pool && n < n_shots; i++) {
 		size_t at = (i * 7919 + 13 * strlen(prompt)) % pool;
-		const struct t2l_suite_example *example = at < task->n_examples
+		const struct t2l_suite_example *example = tests ? &task->tests[at]
+							  : at < task->n_examples
 							      ? &task->examples[at]
 							      : &task->extra[at - task->n_examples];
 
@@ -695,6 +698,6 @@ const struct command command_evaluate = {
 		   "the mean of the "
 		   "generated adapters. A group's figure is the mean over its tasks.",
 	.example = "t2l evaluate --method base --method t2l-plain --group seen",
-	.options = options,
+	.options = evaluate_options,
 	.run = evaluate_run,
 };

@@ -313,7 +313,7 @@ set_lane(const struct batch *batch, size_t lane, struct t2l_error *err)
 	if (status != T2L_OK && prompt->line > 0) {
 		struct t2l_error inner = *err;
 
-		snprintf(err->message, sizeof err->message, "line %zu: %.1000s", prompt->line,
+		snprintf(err->message, sizeof err->message, "line %zu: %.900s", prompt->line,
 		    inner.message);
 	}
 	return status;
