@@ -10,7 +10,7 @@
 
 #if defined(__AVX512F__)
 #define TILE_ROWS 12
-#define DOT_MAX_ROWS 32
+#define DOT_MAX_ROWS 64
 #elif defined(__AVX2__)
 #define TILE_ROWS 6
 #define DOT_MAX_ROWS 12
