@@ -1,5 +1,6 @@
 /* bpe.c - byte-pair encoding of one piece of text. */
 
+#define _GNU_SOURCE /* memmem */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,8 +235,8 @@ split_into_symbols(const struct bpe *bpe, const struct vocabulary *vocabulary,
 	return true;
 }
 
-bool
-bpe_encode(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_work *work,
+static bool
+encode_word(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_work *work,
     const char *text, size_t n_bytes, struct id_array *ids)
 {
 	int32_t id, i;
@@ -253,6 +254,35 @@ bpe_encode(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bp
 	for (i = work->n > 0 ? 0 : -1; i >= 0; i = work->symbols[i].next)
 		id_array_append(ids, work->symbols[i].id);
 	return !ids->failed;
+}
+
+/* The bytes of TEXT up to the first blank behind something else. */
+static size_t
+word_length(const struct bpe *bpe, const char *text, size_t n_bytes)
+{
+	size_t n_blank = strlen(bpe->blank), at = 0;
+	const char *blank;
+
+	if (n_blank == 0)
+		return n_bytes;
+	while (n_bytes - at >= n_blank && memcmp(text + at, bpe->blank, n_blank) == 0)
+		at += n_blank;
+	blank = memmem(text + at, n_bytes - at, bpe->blank, n_blank);
+	return blank != NULL ? (size_t)(blank - text) : n_bytes;
+}
+
+bool
+bpe_encode(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_work *work,
+    const char *text, size_t n_bytes, struct id_array *ids)
+{
+	size_t at, length;
+
+	for (at = 0; at < n_bytes; at += length) {
+		length = word_length(bpe, text + at, n_bytes - at);
+		if (!encode_word(bpe, vocabulary, work, text + at, length, ids))
+			return false;
+	}
+	return true;
 }
 
 /* ---- setting up ---- */
@@ -318,6 +348,34 @@ collect_words(struct bpe *bpe, const struct vocabulary *vocabulary)
 	return ok;
 }
 
+/* Does the name of a token have a blank behind something else? */
+static bool
+has_inner_blank(const struct bpe *bpe, const struct vocabulary *vocabulary, int32_t id)
+{
+	size_t n_bytes;
+	const char *name = string_table_get(&vocabulary->names, id, &n_bytes);
+
+	return word_length(bpe, name, n_bytes) < n_bytes;
+}
+
+/* May text be cut into words at blanks? */
+static bool
+is_cut_at_blanks(const struct bpe *bpe, const struct vocabulary *vocabulary)
+{
+	size_t i;
+
+	/* An unknown blank could be fused with an unknown character before it. */
+	if (bpe->byte_level || bpe->ignore_merges || bpe->blank[0] == '\0' ||
+	    string_index_find(
+		&vocabulary->by_name, &vocabulary->names, bpe->blank, strlen(bpe->blank)) < 0)
+		return false;
+	for (i = 0; i <= bpe->mask; i++)
+		if (bpe->slots[i].left >= 0 &&
+		    has_inner_blank(bpe, vocabulary, bpe->slots[i].merged))
+			return false;
+	return true;
+}
+
 bool
 bpe_finish(struct bpe *bpe, const struct vocabulary *vocabulary)
 {
@@ -325,7 +383,9 @@ bpe_finish(struct bpe *bpe, const struct vocabulary *vocabulary)
 
 	for (byte = 0; byte < 256; byte++)
 		bpe->byte_ids[byte] = find_byte(bpe, vocabulary, byte);
-	if (!bpe->byte_level && !bpe->ignore_merges)
+	if (!is_cut_at_blanks(bpe, vocabulary))
+		bpe->blank[0] = '\0';
+	if (!bpe->byte_level && !bpe->ignore_merges && bpe->blank[0] == '\0')
 		return true; /* pieces are whole texts: no words to find */
 	return collect_words(bpe, vocabulary);
 }

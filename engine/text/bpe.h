@@ -23,6 +23,9 @@ struct bpe {
 	bool fuse_unk;	    /* neighbouring unknown characters are one unk_id */
 	bool ignore_merges; /* a piece that is a token is that token, merges or not */
 	int32_t unk_id;	    /* -1: unknown characters vanish */
+	/* What stands for a blank (U+2581), or "". Set by the caller; emptied by bpe_finish() if
+	 * some merge reaches over a blank. Else no merge can, and text is cut there into words. */
+	char blank[8];
 	int32_t byte_ids[256];
 	struct merge_slot *slots; /* open addressing, a power of two of them */
 	size_t mask;

@@ -153,6 +153,8 @@ pipeline_finish_model(struct tokenizer *tok, struct t2l_error *err)
 		if (name != NULL && !set_piece(tok, (int32_t)id, name, n_bytes))
 			return out_of_memory(err);
 	}
+	if (tok->decoder.kind == DECODER_TEXT)
+		memcpy(tok->bpe.blank, tok->decoder.blank, sizeof tok->bpe.blank);
 	if (tok->kind == MODEL_BPE && !bpe_finish(&tok->bpe, &tok->vocabulary))
 		return out_of_memory(err);
 	return T2L_OK;
