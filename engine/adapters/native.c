@@ -38,8 +38,8 @@ check_lineage(const char *lineage, const char *path, struct t2l_error *err)
 		     : t2l_fail(err, T2L_EFORMAT, "%s: t2l.lineage is no JSON array", path);
 }
 
-static enum t2l_status
-read_native(const struct safetensors *st, struct t2l_adapter **out, struct t2l_error *err)
+enum t2l_status
+native_read(const struct safetensors *st, struct t2l_adapter **out, struct t2l_error *err)
 {
 	const char *path = safetensors_path(st);
 	const char *kind = safetensors_metadata(st, "t2l.kind");
@@ -123,7 +123,7 @@ t2l_adapter_open(const char *path, struct t2l_adapter **out, struct t2l_error *e
 	if ((status = check_magic(path, err)) != T2L_OK ||
 	    (status = safetensors_open(path, &st, err)) != T2L_OK)
 		return status;
-	status = read_native(st, out, err);
+	status = native_read(st, out, err);
 	safetensors_close(st);
 	return status;
 }

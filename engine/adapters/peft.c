@@ -120,6 +120,9 @@ read_config(const cJSON *root, const char *path, struct peft_config *config, str
 
 /* ---- names ---- */
 
+#define KNOWN_MODULES                                                                              \
+	"q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj of a decoder's layers"
+
 /* Parts of names that say what a tensor is when it is no A or B of a module we know; the first that
  * is found speaks. */
 static const struct {
@@ -131,8 +134,8 @@ static const struct {
 	{ ".lora_B.bias", "a bias on B (lora_bias) is not supported" },
 	{ ".base_layer.", "a copy of the base's weights; LoRA on embeddings or the output head is "
 			  "not supported" },
-	{ ".lora_A.", "LoRA on this module is not supported" },
-	{ ".lora_B.", "LoRA on this module is not supported" },
+	{ ".lora_A.", "LoRA on this module is not supported; known are " KNOWN_MODULES },
+	{ ".lora_B.", "LoRA on this module is not supported; known are " KNOWN_MODULES },
 	{ ".bias", "trained biases are not supported" },
 	{ "", "whole modules beside the LoRA (modules_to_save) are not supported" },
 };
@@ -148,11 +151,8 @@ refuse_name(const struct safetensors *st, const char *name, struct t2l_error *er
 		    safetensors_path(st), name);
 	while (strstr(name, refused_names[i].part) == NULL)
 		i++;
-	return t2l_fail(err, T2L_EUNSUPPORTED,
-	    "%s: tensor '%.100s': %s (known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj "
-	    "and "
-	    "down_proj of a decoder's layers)",
-	    safetensors_path(st), name, refused_names[i].meaning);
+	return t2l_fail(err, T2L_EUNSUPPORTED, "%s: tensor '%.100s': %s", safetensors_path(st),
+	    name, refused_names[i].meaning);
 }
 
 /* "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight" */

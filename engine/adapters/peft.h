@@ -26,6 +26,10 @@ enum t2l_status peft_read(const cJSON *config, const char *config_path,
 enum t2l_status peft_open(
     const char *directory, struct t2l_adapter **adapter, struct t2l_error *err);
 
+/* native.c. The adapter of a native file. */
+enum t2l_status native_read(
+    const struct safetensors *st, struct t2l_adapter **adapter, struct t2l_error *err);
+
 /* peft-write.c. The configuration as JSON text (cJSON_free() it), NULL when out of memory.
  * BASE_NAME
  * "" becomes null. */

@@ -79,10 +79,14 @@ block(struct pass *pass, const char *prefix, struct tensor *x)
 	return silu(pass, linear(pass, prefix, 4, dropout(pass, x)));
 }
 
+/* Only the sum is kept of what it computes (when nothing is recorded). */
 static struct tensor *
 residual(struct pass *pass, const char *prefix, struct tensor *x)
 {
-	return op_add(pass->ops, 1, x, 1, dropout(pass, block(pass, prefix, x)));
+	struct arena_mark mark = ops_mark(pass->ops);
+
+	x = op_add(pass->ops, 1, x, 1, dropout(pass, block(pass, prefix, x)));
+	return ops_rewind(pass->ops, mark, x);
 }
 
 /* n rows of TABLE: row i is row i / repeat % table_rows, that is each row REPEAT times, over and
@@ -109,6 +113,7 @@ trunk(struct pass *pass, struct tensor *embeddings)
 {
 	const struct hypernet_config *config = pass->config;
 	int64_t n = config->n_modules * pass->n_pairs;
+	struct arena_mark mark = ops_mark(pass->ops);
 	struct tensor *parts[3], *x;
 
 	x = norm(pass, "task_encoder.mlp", 1, linear(pass, "task_encoder.mlp", 0, embeddings));
@@ -122,7 +127,7 @@ trunk(struct pass *pass, struct tensor *embeddings)
 	x = dropout(pass, op_concat_columns(pass->ops, parts, 3));
 	x = dropout(pass, silu(pass, linear(pass, "mixer", 1, x)));
 	x = dropout(pass, silu(pass, linear(pass, "mixer", 4, x)));
-	return residual(pass, "mlp1.mlp", x);
+	return residual(pass, "mlp1.mlp", ops_rewind(pass->ops, mark, x));
 }
 
 /* The vectors out_emb.m.s as one table, normalised: [s*K, P] */
@@ -250,6 +255,7 @@ hypernet_forward(struct ops *ops, const struct hypernet_network *network, struct
 		.n_rank_rows = config->rowwise ? config->rank : 1,
 		.dropout_seed = dropout_seed,
 	};
+	struct arena_mark mark;
 	struct tensor *z;
 	int64_t rows;
 
@@ -275,7 +281,8 @@ hypernet_forward(struct ops *ops, const struct hypernet_network *network, struct
 	}
 	if (config->rowwise)
 		z = rank_rows(&pass, z, rows);
-	z = block(&pass, "mlp3", z);
+	mark = ops_mark(ops);
+	z = ops_rewind(ops, mark, block(&pass, "mlp3", z));
 	for (int i = 0; i < config->n_modules; i++) {
 		a[i] = head(&pass, z, i, 0);
 		bt[i] = head(&pass, z, i, 1);
