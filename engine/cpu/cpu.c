@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/cpu/cpu-state.h"
 #include "engine/cpu/kernels-matmul.h"
@@ -106,7 +107,9 @@ available_processors(void)
 
 	if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
 		return CPU_COUNT(&set);
-	return 1;
+	/* More processors than the set has room for. */
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > 0 && online < 1024 ? (int)online : 1;
 }
 
 /* What cpu_backend_open() returns, in one piece: the table, its state and its description. */

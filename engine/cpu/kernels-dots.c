@@ -86,6 +86,7 @@ dots_tile(enum dtype dtype, const int rows, const struct dot_products *job, cons
     int64_t row)
 {
 	const float *x = job->x + row * job->x_row;
+	const int step = dtype == DTYPE_Q8_0 ? Q8_0_BLOCK : VL;
 	int64_t k = job->k, x_row = job->x_row, i = 0;
 	vf sum[DOT_ROWS][OUTPUTS];
 
@@ -95,18 +96,22 @@ dots_tile(enum dtype dtype, const int rows, const struct dot_products *job, cons
 		for (int o = 0; o < OUTPUTS; o++)
 			sum[r][o] = vf_zero();
 	}
-	for (; i + VL <= k; i += VL) {
-		vf xv[DOT_ROWS];
+	for (; i + step <= k; i += step) {
 		UNROLL
-		for (int r = 0; r < rows; r++)
-			xv[r] = vf_load(x + r * x_row + i);
-		UNROLL
-		for (int o = 0; o < OUTPUTS; o++) {
-			vf w = vf_load_stored(dtype, quad->w[o], i);
-			prefetch_next(job, quad, o, stored_bytes(dtype, i));
+		for (int j = 0; j < step; j += VL) {
+			vf xv[DOT_ROWS];
 			UNROLL
 			for (int r = 0; r < rows; r++)
-				sum[r][o] = vf_fma(w, xv[r], sum[r][o]);
+				xv[r] = vf_load(x + r * x_row + i + j);
+			UNROLL
+			for (int o = 0; o < OUTPUTS; o++) {
+				vf w = vf_load_stored_at(dtype, quad->w[o], i, j);
+				if (j == 0)
+					prefetch_next(job, quad, o, stored_bytes(dtype, i));
+				UNROLL
+				for (int r = 0; r < rows; r++)
+					sum[r][o] = vf_fma(w, xv[r], sum[r][o]);
+			}
 		}
 	}
 	if (i < k) {
@@ -322,6 +327,11 @@ multiply_step(const struct weight_step *w, const struct quantised_step *x, vf su
 
 #else
 
+typedef int8_t int8x16 __attribute__((vector_size(16)));
+typedef int16_t int16x16 __attribute__((vector_size(32)));
+typedef int32_t int32x16 __attribute__((vector_size(64)));
+typedef int32_t int32x4 __attribute__((vector_size(16)));
+
 struct weight_step {
 	const int8_t *quants;
 	float scale;
@@ -337,15 +347,20 @@ load_weights(const unsigned char *block, int n_blocks)
 INLINE vf
 multiply_step(const struct weight_step *w, const struct quantised_step *x, vf sum)
 {
-	int32_t products[VL] = { 0 };
+	int8x16 wq[2], xq[2];
+	int32x4 quarters[4];
 
-	for (int i = 0; i < Q8_0_BLOCK; i += VL) {
-		UNROLL
-		for (int lane = 0; lane < VL; lane++)
-			products[lane] += w->quants[i + lane] * x->quants[i + lane];
-	}
+	memcpy(wq, w->quants, sizeof wq);
+	memcpy(xq, x->quants, sizeof xq);
+	/* Two products are at most 2 * 128 * 127 and fit int16. */
+	int16x16 products =
+	    __builtin_convertvector(wq[0], int16x16) * __builtin_convertvector(xq[0], int16x16);
+	products +=
+	    __builtin_convertvector(wq[1], int16x16) * __builtin_convertvector(xq[1], int16x16);
+	int32x16 wide = __builtin_convertvector(products, int32x16);
+	memcpy(quarters, &wide, sizeof quarters);
 	return vf_fma(
-	    (vf){ (float)products[0], (float)products[1], (float)products[2], (float)products[3] },
+	    __builtin_convertvector((quarters[0] + quarters[1]) + (quarters[2] + quarters[3]), vf),
 	    vf_set1(w->scale * x->scale), sum);
 }
 

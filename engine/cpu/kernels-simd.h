@@ -322,21 +322,30 @@ scale_q8_0(const unsigned char *block)
 #endif
 }
 
-/* VL stored elements from index I (a multiple of VL) of a row on. DTYPE is a constant where this
- * is inlined. */
+/* VL stored elements of a row, from index I + J on. I is a multiple of 32 for Q8_0; J, a multiple
+ * of VL below that, is apart so that the vectors of one block share its scale. DTYPE is a constant
+ * where this is inlined. */
 INLINE vf
-vf_load_stored(enum dtype dtype, const unsigned char *row, int64_t i)
+vf_load_stored_at(enum dtype dtype, const unsigned char *row, int64_t i, int j)
 {
 	if (dtype == DTYPE_F16)
-		return vf_load_f16(row + 2 * i);
+		return vf_load_f16(row + 2 * (i + j));
 	if (dtype == DTYPE_BF16)
-		return vf_load_bf16(row + 2 * i);
+		return vf_load_bf16(row + 2 * (i + j));
 	if (dtype == DTYPE_Q8_0) {
 		const unsigned char *block = row + i / Q8_0_BLOCK * sizeof(struct block_q8_0);
 		const int8_t *quants = (const int8_t *)block + sizeof(uint16_t);
-		return vf_mul(vf_set1(scale_q8_0(block)), vf_load_i8(quants + i % Q8_0_BLOCK));
+		return vf_mul(vf_set1(scale_q8_0(block)), vf_load_i8(quants + j));
 	}
-	return vf_load(row + 4 * i);
+	return vf_load(row + 4 * (i + j));
+}
+
+INLINE vf
+vf_load_stored(enum dtype dtype, const unsigned char *row, int64_t i)
+{
+	int in_block = dtype == DTYPE_Q8_0 ? (int)(i % Q8_0_BLOCK) : 0;
+
+	return vf_load_stored_at(dtype, row, i - in_block, in_block);
 }
 
 /* The N < VL stored elements that remain at the end of a row, zeros behind them. Rows of Q8_0 are
