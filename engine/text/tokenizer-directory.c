@@ -252,15 +252,15 @@ open_directory(const char *directory, struct tokenizer **out, struct t2l_error *
 		return t2l_fail(err, T2L_ENOMEM, "out of memory");
 	status = open_json(path, out, &inner);
 	free(path);
-	if (status == T2L_ENOENT && open_vocab_txt(directory, out, NULL) == T2L_OK)
-		return T2L_OK;
-	if (status == T2L_ENOENT)
-		return t2l_fail(err, T2L_ENOENT,
-		    "%s has no tokenizer.json (nor a BERT vocab.txt); is it a model directory?",
-		    directory);
-	if (status != T2L_OK)
-		return t2l_fail(err, status, "%s", inner.message);
-	return T2L_OK;
+	if (status == T2L_ENOENT) {
+		status = open_vocab_txt(directory, out, &inner);
+		if (status == T2L_ENOENT)
+			return t2l_fail(err, T2L_ENOENT,
+			    "%s has no tokenizer.json (nor a BERT vocab.txt); is it a model "
+			    "directory?",
+			    directory);
+	}
+	return status == T2L_OK ? T2L_OK : t2l_fail(err, status, "%s", inner.message);
 }
 
 /* The folder a file lies in, to be freed. */

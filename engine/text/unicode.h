@@ -22,7 +22,9 @@ enum unicode_form { UNICODE_NFC, UNICODE_NFD, UNICODE_NFKC, UNICODE_NFKD };
 /* A normalised copy of valid UTF-8; ends in NUL; NULL: out of memory. */
 char *unicode_normalize(const char *text, size_t n_bytes, enum unicode_form form, size_t *n_out);
 
-/* Classes as Rust's char and the `tokenizers` library have them. */
+/* Classes as Rust's char and the `tokenizers` library have them. The library's tables of control
+ * characters, marks and punctuation are older: for some 550 rare characters that came after
+ * Unicode 8 its BERT tokenizers give other ids than ours. */
 bool unicode_is_white_space(uint32_t code_point);     /* property White_Space */
 bool unicode_is_control(uint32_t code_point);	      /* Cc, Cf, Co: unassigned ones are none */
 bool unicode_is_punctuation(uint32_t code_point);     /* general category P */

@@ -1,4 +1,5 @@
 # tests of engine/text
+EXTRA_DIST += tests/interop/make-jinja-expressions.py
 UNIT_TESTS += tests/unit/test-tokenizer
 tests_unit_test_tokenizer_SOURCES = tests/unit/test-tokenizer.c tests/unit/golden-lines.h
 tests_unit_test_tokenizer_CFLAGS = $(UNIT_CFLAGS)
