@@ -2,8 +2,8 @@
  * hypernet/hypernet.h - the Text-to-LoRA network: task embedding -> A and B of every (layer,
  * module).
  *
- * Charakorn et al. 2025 (arXiv 2506.06105), in the reference's exact form: one pass handles one
- * module type and a batch of (task, layer) pairs. Latent H, head input Q; c = LN(W x) [H/2], depth
+ * Charakorn et al. 2025 (arXiv 2506.06105), in the reference's exact form. One pass handles
+ * all tasks, layers and module types. Latent H, head input Q; c = LN(W x) [H/2], depth
  * and type embeddings [H/4] each; trunk of width P = H: mixer, two residual blocks, a last block to
  * Q, one head a module type. L: head -> r*(in+out): A rows, then B^T rows. M: for s in {A, B}:
  * trunk + LN(out_emb[m][s]); head -> r*max(in,out), columns cut. S: as M, for every rank row p with
