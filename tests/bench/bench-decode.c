@@ -3,7 +3,7 @@
  *
  * All in one run, in turns, so that the figures may be compared: the rate of reading memory on all
  * threads; for each number of lanes the time of a step (median) and, for K lanes with K different
- * adapters of rank 8 on q and v, its ratio to one lane; the rate of a prompt of 512 tokens; and the
+ * adapters of rank 8 on q and v, its ratio to one lane; the rate of a prompt of 256 tokens; and the
  * largest memory of the process against the model's file and the kv cache.
  *
  * Usage: bench-decode MODEL [TOKENS [THREADS [ISA]]]; TOKENS a lane in each round (16), THREADS 0:
@@ -21,8 +21,9 @@
 
 #define BUFFER_BYTES ((size_t)1 << 30)
 #define N_PROMPT 16
-#define N_LONG_PROMPT 512
+#define N_LONG_PROMPT 256
 #define N_CONTEXT 640
+#define N_MEMORY 16 /* tokens after which memory is looked at */
 #define MAX_LANES 8
 #define ROUNDS 3
 
@@ -196,7 +197,7 @@ set_prompts(const struct lanes *lanes, size_t n_prompt, int vocab_size, unsigned
 
 /* Milliseconds of a step in which every lane decodes. */
 static double
-time_steps(const struct lanes *lanes, size_t n_tokens, int vocab_size, unsigned seed)
+time_steps(const struct lanes *lanes, size_t n_tokens, int vocab_size)
 {
 	struct t2l_sampling sampling = t2l_sampling_default();
 	struct t2l_run run = { .sampling = &sampling, .max_tokens = n_tokens };
@@ -205,7 +206,7 @@ time_steps(const struct lanes *lanes, size_t n_tokens, int vocab_size, unsigned 
 	double longest = 0;
 
 	sampling.greedy = true;
-	set_prompts(lanes, N_PROMPT, vocab_size, seed);
+	set_prompts(lanes, N_PROMPT, vocab_size, 1); /* in the cache from the second time on */
 	check(t2l_session_run(lanes->session, &run, results, &err), &err);
 	for (size_t i = 0; i < lanes->n; i++)
 		if (results[i].decode_ms > longest)
@@ -254,11 +255,11 @@ bench_lanes(struct t2l_model *model, size_t n_tokens, double rate)
 
 	for (size_t i = 0; i < n_rows; i++) {
 		open_lanes(model, &rows[i]);
-		time_steps(&rows[i], 3, vocab_size, 99); /* warms up */
+		time_steps(&rows[i], 3, vocab_size); /* warms up */
 	}
 	for (unsigned round = 0; round < ROUNDS; round++)
 		for (size_t i = 0; i < n_rows; i++)
-			rows[i].step_ms[round] = time_steps(&rows[i], n_tokens, vocab_size, round);
+			rows[i].step_ms[round] = time_steps(&rows[i], n_tokens, vocab_size);
 	printf("lanes             ms a step   tokens/s   of memory rate   step of K / step of 1\n");
 	for (size_t i = 0; i < n_rows; i++) {
 		double ms = median(rows[i].step_ms, ROUNDS);
@@ -310,9 +311,9 @@ report_memory(struct t2l_model *model, const char *path, double before)
 	double used, kv;
 
 	open_lanes(model, &lanes);
-	time_steps(&lanes, 64, vocab_size, 5);
+	time_steps(&lanes, N_MEMORY, vocab_size);
 	used = memory_of_process("VmHWM") - before;
-	kv = (double)model->base->facts.kv_bytes_per_token * (N_PROMPT + 64);
+	kv = (double)model->base->facts.kv_bytes_per_token * (N_PROMPT + N_MEMORY);
 	stat(path, &st);
 	printf("memory of one lane: %.1f MB for a file of %.1f MB and %.1f MB of kv cache: "
 	       "%+.1f %%\n",
