@@ -7,6 +7,7 @@
 #include "src/command.h"
 
 const struct command *const commands[] = {
+	&command_workbench,
 	&command_generate,
 	&command_infer,
 	&command_compare,

@@ -19,4 +19,4 @@ src_t2l_SOURCES = \
 	src/repl.c src/repl.h \
 	src/cmd-about.c src/cmd-apply.c src/cmd-batch.c src/cmd-catalog.c src/cmd-compare.c \
 	src/cmd-evaluate.c src/cmd-export.c src/cmd-generate.c src/cmd-import.c src/cmd-infer.c \
-	src/cmd-inspect.c src/cmd-merge.c src/cmd-score.c src/cmd-text.c src/cmd-train.c
+	src/cmd-inspect.c src/cmd-merge.c src/cmd-score.c src/cmd-text.c src/cmd-train.c src/cmd-workbench.c

@@ -1,0 +1,144 @@
+/*
+ * ui/compare.h - the state of the Compare view, shared by the files that make it up.
+ *
+ * view-compare.c has the keys and the life of the view, compare-draw.c and lane-pane.c draw it,
+ * lane-run.c runs lanes and lane-make.c makes and opens adapters (both on the worker), the
+ * popups (sliders.c, settings-popup.c, prompt-file.c) change it, compare-save.c writes it down.
+ */
+#ifndef UI_COMPARE_H
+#define UI_COMPARE_H
+
+#include "ui/lane.h"
+#include "ui/prompt-line.h"
+#include "ui/view.h"
+
+enum compare_focus { FOCUS_TASK, FOCUS_PROMPT, FOCUS_LANES };
+
+enum { MAX_STOPS = 8, MAX_TEXT_BYTES = 1 << 20, MAX_SUGGESTIONS = 3 };
+
+struct run_settings {
+	struct t2l_sampling sampling;
+	size_t max_tokens;
+	char *stop[MAX_STOPS];
+	size_t n_stop;
+	char *system; /* NULL: none */
+	bool raw;     /* no chat template */
+};
+
+struct prompt_file;
+
+struct compare {
+	struct view *view;
+	struct prompt_line task, prompt;
+	struct store_strings *task_history, *prompt_history;
+	enum compare_focus focus;
+
+	struct lane *lanes[MAX_LANES];
+	size_t n_lanes, cursor;
+	size_t order[MAX_LANES]; /* lane at each place on the screen; shuffled while blind */
+
+	struct run_settings settings;
+	uint64_t run_generation, draft_generation; /* of the newest jobs */
+	bool live, diff, blind, voting, multi_turn, scroll_together;
+
+	char *draft_task;	/* what the draft lane was (or is being) made from */
+	bool run_after_keep;	/* a suggestion: its prompt follows */
+	double draft_ms;	/* of the last draft; 0: none yet */
+	char draft_fault[1024]; /* why there is none */
+	int64_t comparison;	/* id of what is on the screen in the catalog; 0: not there */
+
+	bool first_start; /* nothing in the catalog, nothing done yet */
+	size_t suggestion;
+	struct prompt_file *file; /* a file of prompts that runs or ran */
+};
+
+/* Kinds of messages from this view's jobs. */
+enum {
+	COMPARE_TOKEN = 1, /* lane: slot, text, number: 1 when it is a token */
+	COMPARE_ROW	   /* of a file of prompts */
+};
+
+static inline struct compare *
+compare_of(const struct view *view)
+{
+	return view->state;
+}
+static inline struct lane *
+compare_cursor(const struct compare *compare)
+{
+	return compare->n_lanes > 0 ? compare->lanes[compare->order[compare->cursor]] : NULL;
+}
+
+/* ---- view-compare.c ---- */
+
+struct lane *compare_lane_at(const struct compare *compare, size_t slot); /* NULL: gone */
+/* A new lane behind the others (a draft: in front); NULL with a status message: no room. */
+struct lane *compare_add_lane(struct compare *compare, bool in_front);
+void compare_drop_lane(struct compare *compare, struct lane *lane);
+struct lane *compare_draft_lane(const struct compare *compare);
+/* Counts what differs from the lane under the cursor. */
+void compare_count_differences(struct compare *compare);
+
+/* ---- lane-run.c ---- */
+
+/* Runs the prompt line's text in LANE (NULL: in all that are ready). What already runs goes on from
+ * the start together with it. */
+void compare_run(struct compare *compare, struct lane *only);
+void lane_run_message(struct compare *compare, struct message *message);
+/* Whether JOB is a run of lanes. */
+bool is_lane_run(const struct job *job);
+/* The prompt as the model reads it; ids to be given to t2l_free(). */
+struct lane_prompt {
+	const struct run_settings *settings;
+	const struct turn *turns;
+	size_t n_turns;
+	const char *text;
+};
+enum t2l_status lane_prompt_tokens(const struct t2l_model *model, const struct lane_prompt *prompt,
+    int32_t **ids, size_t *n_ids, struct t2l_error *err);
+bool run_settings_copy(struct run_settings *to, const struct run_settings *from);
+void run_settings_free(struct run_settings *settings);
+
+/* ---- lane-make.c ---- */
+
+/* The task line's text -> a draft in its lane (keep: a row of the catalog and a lane of its own). */
+void compare_make(struct compare *compare, bool keep);
+/* Opens the adapters of LANE that are not open yet. */
+void compare_open_adapters(struct compare *compare, struct lane *lane);
+/* "base", "name", "a:0.5+b:0.5" into LANE; false with MESSAGE. */
+bool lane_parse(struct store *store, const char *text, struct lane *lane, char *message, size_t size);
+bool is_lane_make(const struct job *job);
+void lane_make_done(struct compare *compare, struct job *job);
+bool is_lane_open(const struct job *job);
+void lane_open_done(struct compare *compare, struct job *job);
+
+/* ---- drawing ---- */
+
+void compare_draw(struct compare *compare, struct area area);
+/* TITLE: "A  es-upper", or "1" while blind. */
+void lane_pane_draw(
+    struct compare *compare, struct lane *lane, struct area area, const char *title, bool cursor);
+/* How many lanes fit side by side into COLUMNS, at least 1. */
+size_t lane_panes_across(size_t n_lanes, int columns);
+
+/* ---- popups ---- */
+
+void sliders_show(struct compare *compare);
+void settings_show(struct compare *compare);
+
+/* ---- compare-save.c ---- */
+
+/* Into the catalog, unless it is there; its id, 0 with a status message. */
+int64_t compare_remember(struct compare *compare);
+/* PATH ends in .html, .md or .jsonl. */
+void compare_save(struct compare *compare, const char *path);
+
+/* ---- prompt-file.c ---- */
+
+void prompt_file_run(struct compare *compare, const char *path);
+void prompt_file_message(struct compare *compare, struct message *message);
+bool is_prompt_file_job(const struct job *job);
+void prompt_file_show(struct compare *compare);
+void prompt_file_free(struct prompt_file *file);
+
+#endif

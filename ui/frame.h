@@ -1,0 +1,70 @@
+/*
+ * ui/frame.h - the workbench's own state, shared by the files that make it up: loop, popups,
+ * command panel, script player. Views see ui/view.h only.
+ */
+#ifndef UI_FRAME_H
+#define UI_FRAME_H
+
+#include "ui/queue.h"
+#include "ui/script.h"
+#include "ui/view.h"
+#include "ui/worker.h"
+
+enum { MAX_VIEWS = 9, MAX_POPUPS = 8 };
+
+struct command_panel;
+
+struct workbench {
+	const struct workbench_host *host;
+	struct view views[MAX_VIEWS];
+	size_t n_views, shown;
+	struct view *popups[MAX_POPUPS]; /* the last one is on top */
+	size_t n_popups;
+	struct command_panel *panel;
+
+	int wake_fd;
+	struct message_queue messages;
+	struct worker *lanes, *commands; /* a long command does not hold up the lanes */
+	size_t n_jobs[N_TOPICS];	 /* submitted and not done yet */
+	uint64_t generation;
+
+	char status[1024];
+	enum role status_role;
+	bool quit, hide_times;
+	struct buffer *paste; /* not NULL while a paste comes in */
+	struct script *script;
+};
+
+/* What a key does when neither the popup nor the view on the screen had use for it. */
+extern const struct binding frame_bindings[];
+
+/* ---- popups.c ---- */
+
+struct ask {
+	const char *question, *initial;
+	int history; /* enum store_history_kind; -1: none */
+	char **(*complete)(void *user, const char *text);
+	void (*answered)(void *user, const char *text);
+	void *user;
+};
+void popup_ask(struct workbench *workbench, const struct ask *ask);
+
+/* ---- command-panel.c: ":" and what commands say ---- */
+
+struct command_panel *command_panel_new(struct workbench *workbench);
+void command_panel_free(struct command_panel *panel);
+void command_panel_ask(struct workbench *workbench); /* the ":" prompt */
+/* "train 34 %" while something runs, for the header; NULL: nothing. */
+const char *command_panel_running(const struct command_panel *panel);
+
+/* ---- view-help.c ---- */
+
+void help_show(struct workbench *workbench, const struct view *view);
+
+/* ---- workbench.c ---- */
+
+/* As workbench_push(), but VIEW is the caller's and outlives the popup. */
+void frame_push_view(struct workbench *workbench, struct view *view);
+bool frame_idle(const struct workbench *workbench);
+
+#endif

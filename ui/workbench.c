@@ -1,0 +1,647 @@
+/* workbench.c - the loop: waits for keys, messages and timers, and draws what changed. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curses.h>
+
+#include "base/buffer.h"
+#include "base/utf8.h"
+#include "base/visible.h"
+#include "ui/frame.h"
+#include "ui/terminal.h"
+#include "ui/theme.h"
+
+enum {
+	MIN_COLUMNS = 60,
+	MIN_LINES = 15,
+	FRAME_MS = 16, /* tokens may come faster than anybody can read */
+	MAX_PASTE_BYTES = 4 << 20
+};
+
+static const struct view_ops *const views[] = { &view_compare, NULL };
+
+enum {
+	FRAME_QUIT = 1,
+	FRAME_BACK,
+	FRAME_HELP,
+	FRAME_COMMAND,
+	FRAME_NEXT,
+	FRAME_REDRAW,
+	FRAME_SUSPEND,
+	FRAME_CANCEL
+};
+
+const struct binding frame_bindings[] = {
+	{ '?', FRAME_HELP, NULL, "the keys of this view", NULL },
+	{ K_F1, FRAME_HELP, NULL, "the same, also from a text field", NULL },
+	{ ':', FRAME_COMMAND, NULL, "run a command (Tab completes, Up is history)", NULL },
+	{ K_TAB, FRAME_NEXT, NULL, "the next field, then the next view", NULL },
+	{ CONTROL('R'), FRAME_REDRAW, NULL, "draw the screen anew", NULL },
+	{ CONTROL('Z'), FRAME_SUSPEND, NULL, "stop; fg goes on", NULL },
+	{ CONTROL('C'), FRAME_CANCEL, NULL, "cancel what runs; quit when nothing does", NULL },
+	{ 'q', FRAME_BACK, NULL, "back; quit from the first view", NULL },
+	{ 'Q', FRAME_QUIT, NULL, "quit", NULL },
+	{ K_NONE, 0, NULL, NULL, NULL },
+};
+
+/* ---- what views ask for ---- */
+
+int64_t
+workbench_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+double
+workbench_measured(const struct workbench *workbench, double value)
+{
+	return workbench->hide_times ? 0 : value;
+}
+
+void
+workbench_status(struct workbench *workbench, enum role role, const char *format, ...)
+{
+	struct buffer text = { 0 };
+	va_list args;
+
+	va_start(args, format);
+	buffer_vprintf(&text, format, args);
+	va_end(args);
+	visible_copy(workbench->status, sizeof workbench->status, buffer_string(&text), text.n, 0);
+	workbench->status_role = role;
+	buffer_free(&text);
+}
+
+static bool
+show(struct workbench *workbench, size_t at)
+{
+	struct view *view = &workbench->views[at];
+
+	if (at >= workbench->n_views)
+		return false;
+	workbench->shown = at;
+	if (view->ops->shown != NULL)
+		view->ops->shown(view);
+	return true;
+}
+
+bool
+workbench_show(struct workbench *workbench, const char *name)
+{
+	for (size_t i = 0; i < workbench->n_views; i++)
+		if (strcmp(workbench->views[i].ops->name, name) == 0)
+			return show(workbench, i);
+	return false;
+}
+
+void
+workbench_compare(struct workbench *workbench, const int64_t *ids, size_t n_ids)
+{
+	workbench_show(workbench, view_compare.name);
+	compare_add_adapters(&workbench->views[workbench->shown], ids, n_ids);
+}
+
+void
+frame_push_view(struct workbench *workbench, struct view *view)
+{
+	for (size_t i = 0; i < workbench->n_popups; i++)
+		if (workbench->popups[i] == view)
+			return;
+	/* More popups than anybody opens: the lowest would be out of sight anyway. */
+	if (workbench->n_popups == MAX_POPUPS)
+		return;
+	workbench->popups[workbench->n_popups++] = view;
+}
+
+void
+workbench_push(struct workbench *workbench, const struct view_ops *ops, void *state)
+{
+	struct view *view = calloc(1, sizeof *view);
+
+	if (view == NULL || workbench->n_popups == MAX_POPUPS) {
+		struct view closing = { ops, workbench, workbench->host, state, 0 };
+
+		ops->close(&closing);
+		free(view);
+		return;
+	}
+	*view = (struct view){ ops, workbench, workbench->host, state, 0 };
+	frame_push_view(workbench, view);
+}
+
+void
+workbench_pop(struct workbench *workbench)
+{
+	struct view *view;
+
+	if (workbench->n_popups == 0)
+		return;
+	view = workbench->popups[--workbench->n_popups];
+	/* The command panel is no popup of its own: it has no close(). */
+	if (view->ops->close != NULL) {
+		view->ops->close(view);
+		free(view);
+	}
+}
+
+/* ---- jobs ---- */
+
+static struct worker *
+worker_of(struct workbench *workbench, enum topic topic)
+{
+	return topic == TOPIC_COMMAND ? workbench->commands : workbench->lanes;
+}
+
+uint64_t
+job_submit(struct workbench *workbench, struct job *job)
+{
+	bool newest_only =
+	    job->topic == TOPIC_DRAFT || job->topic == TOPIC_RUN || job->topic == TOPIC_SEARCH;
+
+	job->last = calloc(1, sizeof *job->last);
+	if (job->last == NULL) {
+		job->release(job);
+		return 0;
+	}
+	if (newest_only)
+		job_cancel(workbench, job->topic);
+	job->generation = ++workbench->generation;
+	workbench->n_jobs[job->topic]++;
+	worker_put(worker_of(workbench, job->topic), job);
+	return workbench->generation;
+}
+
+void
+job_cancel(struct workbench *workbench, enum topic topic)
+{
+	if (workbench->n_jobs[topic] > 0)
+		worker_cancel(worker_of(workbench, topic), topic);
+}
+
+bool
+job_busy(struct workbench *workbench, enum topic topic)
+{
+	return workbench->n_jobs[topic] > 0;
+}
+
+static bool
+deliver_messages(struct workbench *workbench)
+{
+	bool any = false;
+
+	for (struct message *message; (message = message_take(&workbench->messages)) != NULL;) {
+		struct job *job = message->job;
+
+		if (job != NULL)
+			workbench->n_jobs[job->topic]--;
+		if (message->view != NULL && message->view->ops->message != NULL)
+			message->view->ops->message(message->view, message);
+		if (job != NULL)
+			job->release(job);
+		message_free(message);
+		any = true;
+	}
+	return any;
+}
+
+/* ---- drawing ---- */
+
+static double
+resident_mib(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	long pages = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*d %ld", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+static void
+draw_header(struct workbench *workbench, struct area area)
+{
+	const struct workbench_host *host = workbench->host;
+	const struct t2l_model_facts *base = t2l_model_facts(host->model);
+	const char *dot = draw_symbol(SYMBOL_SEPARATOR);
+	const char *running = command_panel_running(workbench->panel);
+	struct buffer line = { 0 }, tabs = { 0 };
+	int room;
+
+	buffer_printf(&line, "t2l  base %s %s", base->name, base->dtype);
+	if (host->hypernet != NULL)
+		buffer_printf(&line, " %s hypernet %s", dot, t2l_hypernet_facts(host->hypernet)->name);
+	if (host->encoder != NULL)
+		buffer_printf(&line, " %s encoder %s", dot, t2l_encoder_facts(host->encoder)->name);
+	buffer_printf(&line, " %s %s", dot, t2l_engine_description(host->engine));
+	buffer_printf(
+	    &line, " %s %.0f MiB", dot, workbench_measured(workbench, resident_mib()));
+	draw_fill(area, 0, ROLE_HEADER);
+	room = area.columns - 2;
+	if (running != NULL)
+		buffer_printf(&tabs, "%s  ", running);
+	for (size_t i = 0; i < workbench->n_views; i++)
+		buffer_printf(&tabs, "%s%zu %s", i > 0 ? " " : "", i + 1,
+		    workbench->views[i].ops->title);
+	room -= draw_width(buffer_string(&tabs)) + 2;
+	draw_short(area, 0, 1, room, ROLE_HEADER, buffer_string(&line));
+	area.columns -= 1;
+	draw_right(area, 0, ROLE_HEADER, buffer_string(&tabs));
+	buffer_free(&line);
+	buffer_free(&tabs);
+}
+
+static void
+draw_all(struct workbench *workbench)
+{
+	struct area screen = { 0, 0, LINES, COLS }, rest = screen, top, bottom;
+	struct view *view = &workbench->views[workbench->shown];
+
+	erase();
+	curs_set(0);
+	if (COLS < MIN_COLUMNS || LINES < MIN_LINES) {
+		draw_format(screen, 0, 0, ROLE_TEXT, "t2l wants %dx%d cells; this is %dx%d",
+		    MIN_COLUMNS, MIN_LINES, COLS, LINES);
+		draw_string(screen, 1, 0, ROLE_DIM, "Q quits");
+		refresh();
+		return;
+	}
+	top = area_top(&rest, 1);
+	bottom = area_bottom(&rest, 1);
+	draw_header(workbench, top);
+	view->ops->draw(view, rest);
+	if (workbench->status[0] != '\0')
+		draw_short(
+		    bottom, 0, 1, COLS - 2, workbench->status_role, workbench->status);
+	else
+		draw_hints(bottom, 0, view->ops->bindings);
+	for (size_t i = 0; i < workbench->n_popups; i++) {
+		curs_set(0);
+		workbench->popups[i]->ops->draw(workbench->popups[i], screen);
+	}
+	refresh();
+}
+
+void
+workbench_redraw(struct workbench *workbench)
+{
+	draw_all(workbench);
+}
+
+/* ---- keys ---- */
+
+static void
+quit_confirmed(void *user, bool yes)
+{
+	struct workbench *workbench = user;
+
+	workbench->quit = yes;
+}
+
+static void
+ask_to_quit(struct workbench *workbench)
+{
+	if (job_busy(workbench, TOPIC_COMMAND))
+		workbench_confirm(workbench, "A command is still running. Cancel it and quit?",
+		    quit_confirmed, workbench);
+	else
+		workbench->quit = true;
+}
+
+static void
+cancel_or_quit(struct workbench *workbench)
+{
+	bool busy = false;
+
+	for (int topic = 0; topic < N_TOPICS; topic++)
+		if (workbench->n_jobs[topic] > 0 && topic != TOPIC_KEEP) {
+			job_cancel(workbench, (enum topic)topic);
+			busy = true;
+		}
+	if (busy)
+		workbench_status(workbench, ROLE_WARN, "cancelled");
+	else
+		workbench->quit = true;
+}
+
+static void
+frame_request(struct workbench *workbench, int request)
+{
+	switch (request) {
+	case FRAME_QUIT:
+		ask_to_quit(workbench);
+		break;
+	case FRAME_BACK:
+		if (workbench->shown > 0)
+			show(workbench, 0);
+		else
+			ask_to_quit(workbench);
+		break;
+	case FRAME_HELP:
+		help_show(workbench, &workbench->views[workbench->shown]);
+		break;
+	case FRAME_COMMAND:
+		command_panel_ask(workbench);
+		break;
+	case FRAME_NEXT:
+		show(workbench, (workbench->shown + 1) % workbench->n_views);
+		break;
+	case FRAME_REDRAW:
+		clearok(curscr, TRUE);
+		break;
+	case FRAME_SUSPEND:
+		terminal_suspend();
+		break;
+	case FRAME_CANCEL:
+		cancel_or_quit(workbench);
+		break;
+	}
+}
+
+static struct view *
+key_owner(struct workbench *workbench)
+{
+	return workbench->n_popups > 0 ? workbench->popups[workbench->n_popups - 1]
+				       : &workbench->views[workbench->shown];
+}
+
+static void
+take_paste(struct workbench *workbench, key_code key)
+{
+	char bytes[UTF8_MAX_BYTES];
+	struct view *view = key_owner(workbench);
+
+	if (key == K_PASTE_END) {
+		if (view->ops->paste != NULL && !buffer_failed(workbench->paste))
+			view->ops->paste(
+			    view, buffer_string(workbench->paste), workbench->paste->n);
+		buffer_free(workbench->paste);
+		free(workbench->paste);
+		workbench->paste = NULL;
+	} else if (key < K_FIRST && workbench->paste->n < MAX_PASTE_BYTES) {
+		buffer_append(workbench->paste, bytes,
+		    utf8_encode(key == K_ENTER ? '\n' : key, bytes));
+	}
+}
+
+void
+workbench_press(struct workbench *workbench, unsigned key)
+{
+	struct view *view = key_owner(workbench);
+	int request;
+
+	if (workbench->paste != NULL) {
+		take_paste(workbench, key);
+		return;
+	}
+	if (key == K_PASTE_START) {
+		workbench->paste = calloc(1, sizeof *workbench->paste);
+		return;
+	}
+	workbench->status[0] = '\0';
+	if (COLS < MIN_COLUMNS || LINES < MIN_LINES) {
+		/* Keys would change what cannot be seen. */
+		request = binding_find(frame_bindings, key);
+		if (request == FRAME_QUIT || request == FRAME_CANCEL || request == FRAME_BACK)
+			workbench->quit = true;
+		else if (request == FRAME_SUSPEND)
+			terminal_suspend();
+		return;
+	}
+	if (view->ops->key(view, key))
+		return;
+	request = binding_find(frame_bindings, key);
+	/* Over a popup only the keys that are no text still mean the workbench. */
+	if (workbench->n_popups > 0 && request != FRAME_CANCEL && request != FRAME_SUSPEND &&
+	    request != FRAME_REDRAW)
+		return;
+	if (request != 0)
+		frame_request(workbench, request);
+	else if (key >= '1' && key <= '9')
+		show(workbench, key - '1');
+}
+
+/* ---- the loop ---- */
+
+static int64_t
+next_wake(const struct workbench *workbench)
+{
+	int64_t wake = 0;
+
+	for (size_t i = 0; i < workbench->n_views; i++) {
+		int64_t ms = workbench->views[i].wake_ms;
+
+		if (ms != 0 && (wake == 0 || ms < wake))
+			wake = ms;
+	}
+	for (size_t i = 0; i < workbench->n_popups; i++) {
+		int64_t ms = workbench->popups[i]->wake_ms;
+
+		if (ms != 0 && (wake == 0 || ms < wake))
+			wake = ms;
+	}
+	return wake;
+}
+
+bool
+frame_idle(const struct workbench *workbench)
+{
+	for (int topic = 0; topic < N_TOPICS; topic++)
+		if (workbench->n_jobs[topic] > 0)
+			return false;
+	return next_wake(workbench) == 0;
+}
+
+static bool
+tick(struct view *view, int64_t now)
+{
+	if (view->wake_ms == 0 || view->wake_ms > now)
+		return false;
+	view->wake_ms = 0;
+	view->ops->tick(view, now);
+	return true;
+}
+
+static bool
+run_timers(struct workbench *workbench)
+{
+	int64_t now = workbench_now_ms();
+	bool any = false;
+
+	for (size_t i = 0; i < workbench->n_views; i++)
+		any |= tick(&workbench->views[i], now);
+	for (size_t i = 0; i < workbench->n_popups; i++)
+		any |= tick(workbench->popups[i], now);
+	return any;
+}
+
+static bool
+read_keys(struct workbench *workbench)
+{
+	bool any = false;
+
+	/* A paste may be long: other things happen between its parts. */
+	for (int i = 0; i < 4096 && !workbench->quit; i++) {
+		key_code key = terminal_key();
+
+		if (key == K_NONE)
+			break;
+		workbench_press(workbench, key);
+		any = true;
+	}
+	return any;
+}
+
+static void
+wait_for_something(struct workbench *workbench, int64_t until)
+{
+	struct pollfd fds[2] = { { workbench->wake_fd, POLLIN, 0 }, { terminal_fd(), POLLIN, 0 } };
+	int64_t now = workbench_now_ms(), left = until == 0 ? -1 : until > now ? until - now : 0;
+	uint64_t count;
+
+	if (left > 3600 * 1000)
+		left = 3600 * 1000;
+	poll(fds, 2, (int)left);
+	if ((fds[0].revents & POLLIN) && read(workbench->wake_fd, &count, sizeof count) < 0)
+		return;
+	/* The terminal went away without a signal. */
+	if ((fds[1].revents & (POLLHUP | POLLERR | POLLNVAL)) && !(fds[1].revents & POLLIN))
+		workbench->quit = true;
+}
+
+/* A step of the script, unless it waits. -> whether something was done. */
+static bool
+play(struct workbench *workbench)
+{
+	if (workbench->script == NULL)
+		return false;
+	if (!script_step(workbench->script, workbench))
+		workbench->quit = true;
+	return !script_waits(workbench->script);
+}
+
+static void
+loop(struct workbench *workbench)
+{
+	int64_t drawn_ms = 0;
+	bool changed = true, now_at_once = true;
+
+	while (!workbench->quit && terminal_ending() == 0) {
+		bool played = play(workbench);
+		int64_t now = workbench_now_ms(), until = next_wake(workbench);
+
+		if (changed && (now_at_once || now - drawn_ms >= FRAME_MS)) {
+			draw_all(workbench);
+			drawn_ms = now;
+			changed = false;
+		} else if (changed && (until == 0 || until > drawn_ms + FRAME_MS)) {
+			until = drawn_ms + FRAME_MS;
+		}
+		wait_for_something(workbench, played ? now : until);
+		now_at_once = terminal_resized() | read_keys(workbench) | run_timers(workbench);
+		changed |= deliver_messages(workbench) | now_at_once | played;
+	}
+}
+
+/* ---- starting and ending ---- */
+
+static void
+open_views(struct workbench *workbench)
+{
+	for (size_t i = 0; views[i] != NULL; i++) {
+		struct view *view = &workbench->views[workbench->n_views];
+
+		*view = (struct view){ views[i], workbench, workbench->host, NULL, 0 };
+		if (views[i]->open(view))
+			workbench->n_views++;
+	}
+}
+
+static void
+stop(struct workbench *workbench)
+{
+	/* Threads first: their last messages are delivered to nobody but freed below. */
+	worker_stop(workbench->lanes);
+	worker_stop(workbench->commands);
+	while (workbench->n_popups > 0)
+		workbench_pop(workbench);
+	message_queue_free(&workbench->messages);
+	for (size_t i = 0; i < workbench->n_views; i++)
+		workbench->views[i].ops->close(&workbench->views[i]);
+	command_panel_free(workbench->panel);
+	script_close(workbench->script);
+	if (workbench->paste != NULL)
+		buffer_free(workbench->paste);
+	free(workbench->paste);
+	close(workbench->wake_fd);
+}
+
+static const char *
+start(struct workbench *workbench, char *message, size_t size)
+{
+	const struct workbench_host *host = workbench->host;
+	const char *why;
+
+	workbench->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	message_queue_init(&workbench->messages, workbench->wake_fd);
+	if (workbench->wake_fd < 0)
+		return "no eventfd is to be had";
+	if (host->script != NULL) {
+		workbench->script = script_open(host->script, message, size);
+		if (workbench->script == NULL)
+			return message;
+		why = terminal_start_hidden(workbench->wake_fd, 80, 24);
+	} else {
+		why = terminal_start(workbench->wake_fd);
+	}
+	if (why != NULL)
+		return why;
+	if (!theme_start(host->setting(host->user, "ui.theme")))
+		workbench_status(workbench, ROLE_WARN, "no such theme; dark is used");
+	workbench->panel = command_panel_new(workbench);
+	workbench->lanes = worker_start(host, &workbench->messages);
+	workbench->commands = worker_start(host, &workbench->messages);
+	if (workbench->panel == NULL || workbench->lanes == NULL || workbench->commands == NULL)
+		return "out of memory";
+	open_views(workbench);
+	return workbench->n_views > 0 ? NULL : "no view could be opened";
+}
+
+int
+workbench_run(const struct workbench_host *host)
+{
+	struct workbench workbench = { .host = host };
+	char message[1024];
+	const char *why = start(&workbench, message, sizeof message);
+	const char *fault = NULL;
+	int status = 0, number;
+
+	if (why == NULL)
+		loop(&workbench);
+	terminal_stop();
+	number = terminal_ending();
+	if (workbench.script != NULL)
+		fault = script_fault(workbench.script);
+	if (why != NULL || fault != NULL) {
+		fprintf(stderr, "t2l: %s\n", why != NULL ? why : fault);
+		status = 1;
+	}
+	stop(&workbench);
+	return number != 0 ? 128 + number : status;
+}
