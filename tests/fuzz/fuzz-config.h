@@ -13,8 +13,9 @@
 #include "base/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
+/* Visits at most *BUDGET values: aliases can make a small text a large tree. */
 static inline void
-fuzz_config_value(const struct config_value *value)
+fuzz_config_value(const struct config_value *value, int *budget)
 {
 	static const char *const names[] = { "a", "b", NULL };
 	const struct config_value *parent = value->parent, *child = NULL;
@@ -41,8 +42,8 @@ fuzz_config_value(const struct config_value *value)
 		config_list(parent, value->key, CONFIG_NUMBER, &child, &error);
 	}
 	config_only(value, names, &error);
-	for (size_t i = 0; i < value->n_children; i++)
-		fuzz_config_value(value->children[i]);
+	for (size_t i = 0; i < value->n_children && (*budget)-- > 0; i++)
+		fuzz_config_value(value->children[i], budget);
 }
 
 #endif
