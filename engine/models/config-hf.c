@@ -246,6 +246,30 @@ read_config(
 	return status;
 }
 
+static enum t2l_status
+read_document(cJSON *json, const char *path, struct decoder_config *config, struct t2l_error *err)
+{
+	enum t2l_status status;
+
+	memset(config, 0, sizeof *config);
+	if (!cJSON_IsObject(json))
+		status = t2l_fail(err, T2L_EFORMAT, "%s: not a JSON object", path);
+	else
+		status = read_config(json, path, config, err);
+	cJSON_Delete(json);
+	return status;
+}
+
+enum t2l_status
+config_parse_hf(const char *text, size_t n, const char *path, struct decoder_config *config,
+    struct t2l_error *err)
+{
+	cJSON *json = NULL;
+	enum t2l_status status = json_parse(text, n, path, &json, err);
+
+	return status == T2L_OK ? read_document(json, path, config, err) : status;
+}
+
 enum t2l_status
 config_read_hf(const char *directory, struct decoder_config *config, struct t2l_error *err)
 {
@@ -256,13 +280,5 @@ config_read_hf(const char *directory, struct decoder_config *config, struct t2l_
 	if ((size_t)snprintf(path, sizeof path, "%s/config.json", directory) >= sizeof path)
 		return t2l_fail(err, T2L_EINVAL, "%.200s...: the path is too long", directory);
 	status = json_open(path, CONFIG_LIMIT, &json, err);
-	if (status != T2L_OK)
-		return status;
-	memset(config, 0, sizeof *config);
-	if (!cJSON_IsObject(json))
-		status = t2l_fail(err, T2L_EFORMAT, "%s: not a JSON object", path);
-	else
-		status = read_config(json, path, config, err);
-	cJSON_Delete(json);
-	return status;
+	return status == T2L_OK ? read_document(json, path, config, err) : status;
 }

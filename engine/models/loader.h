@@ -15,6 +15,9 @@ enum t2l_status load_gguf(const char *path, struct base_model *model, struct t2l
 /* DIRECTORY/config.json (config-hf.c). */
 enum t2l_status config_read_hf(
     const char *directory, struct decoder_config *config, struct t2l_error *err);
+/* The same of N bytes of TEXT; PATH is for messages. */
+enum t2l_status config_parse_hf(const char *text, size_t n, const char *path,
+    struct decoder_config *config, struct t2l_error *err);
 
 /* The vocabulary in a GGUF file's metadata (vocabulary-gguf.c); *TOKENIZER stays NULL when it has
  * none. */

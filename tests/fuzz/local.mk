@@ -1,12 +1,14 @@
 # Fuzz targets: fuzz-NAME.c, seeds in corpus/NAME/. `make check` replays the seeds; `make fuzz`
 # (after configure --enable-fuzzing CC=clang) runs each target for FUZZ_SECONDS.
 # A new target: its name in FUZZ_NAMES, FUZZ_REPLAYS and FUZZ_TARGETS, its six lines below, and seeds.
-FUZZ_NAMES = adapter chat-template gguf safetensors tokenizer-json toml yaml
+FUZZ_NAMES = adapter chat-template gguf model-config model-gguf safetensors tokenizer-json toml yaml
 FUZZ_REPLAYS = tests/fuzz/replay-adapter tests/fuzz/replay-gguf tests/fuzz/replay-safetensors \
 	tests/fuzz/replay-chat-template tests/fuzz/replay-tokenizer-json \
+	tests/fuzz/replay-model-config tests/fuzz/replay-model-gguf \
 	tests/fuzz/replay-toml tests/fuzz/replay-yaml
 FUZZ_TARGETS = tests/fuzz/fuzz-adapter tests/fuzz/fuzz-gguf tests/fuzz/fuzz-safetensors \
 	tests/fuzz/fuzz-chat-template tests/fuzz/fuzz-tokenizer-json \
+	tests/fuzz/fuzz-model-config tests/fuzz/fuzz-model-gguf \
 	tests/fuzz/fuzz-toml tests/fuzz/fuzz-yaml
 FUZZ_SECONDS = 60
 FUZZ_LDFLAGS = $(UNIT_LDFLAGS) -fsanitize=fuzzer
@@ -28,6 +30,24 @@ tests_fuzz_replay_gguf_LDFLAGS = $(UNIT_LDFLAGS)
 tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz-gguf.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_gguf_LDADD = $(UNIT_LDADD)
 tests_fuzz_fuzz_gguf_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_model_config_SOURCES = tests/fuzz/fuzz-model-config.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_model_config_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_replay_model_config_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_model_config_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_model_config_SOURCES = tests/fuzz/fuzz-model-config.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_model_config_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_fuzz_model_config_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_model_config_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_model_gguf_SOURCES = tests/fuzz/fuzz-model-gguf.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_model_gguf_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_replay_model_gguf_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_model_gguf_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_model_gguf_SOURCES = tests/fuzz/fuzz-model-gguf.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_model_gguf_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_fuzz_model_gguf_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_model_gguf_LDFLAGS = $(FUZZ_LDFLAGS)
 
 tests_fuzz_replay_safetensors_SOURCES = tests/fuzz/fuzz-safetensors.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_safetensors_LDADD = $(UNIT_LDADD)
