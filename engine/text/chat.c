@@ -15,7 +15,7 @@
 #include "engine/text/chat.h"
 #include "engine/text/pipeline.h"
 
-#define PLANE_BYTES 0x10000u
+#define PLANE_SIZE 0x10000u /* characters */
 
 /* The private planes, 15 and 16. */
 static const uint32_t planes[] = { 0xF0000, 0x100000 };
@@ -29,7 +29,7 @@ uses_plane(const char *text, uint32_t plane)
 
 	while (at < n_bytes) {
 		at += utf8_decode(text + at, n_bytes - at, &c, &valid);
-		if (c >= plane && c < plane + PLANE_BYTES)
+		if (c >= plane && c < plane + PLANE_SIZE)
 			return true;
 	}
 	return false;
@@ -42,7 +42,9 @@ find_free_plane(const struct chat_message *messages, size_t n)
 	size_t i, p;
 
 	for (p = 0; p < sizeof planes / sizeof *planes; p++) {
-		for (i = 0; i < n && !uses_plane(messages[i].content, planes[p]); i++)
+		for (i = 0; i < n && !uses_plane(messages[i].role, planes[p]) &&
+			    !uses_plane(messages[i].content, planes[p]);
+		     i++)
 			;
 		if (i == n)
 			return planes[p];
@@ -73,7 +75,7 @@ hide_specials(const struct tokenizer *tok, const char *text, uint32_t plane)
 		    !added_tokens_special_at(&tok->normalized, text + at, n_bytes - at))
 			append_code_point(&out, c);
 		else /* no special token in use begins outside the first plane */
-			append_code_point(&out, c < PLANE_BYTES - 2 ? plane + c : UTF8_REPLACEMENT);
+			append_code_point(&out, c < PLANE_SIZE - 2 ? plane + c : UTF8_REPLACEMENT);
 	}
 	return buffer_take(&out);
 }
@@ -89,7 +91,7 @@ show_specials(const char *text, uint32_t plane, struct buffer *out, struct text_
 
 	while (ok && at < n_bytes) {
 		at += utf8_decode(text + at, n_bytes - at, &c, &valid);
-		if (c >= plane && c < plane + PLANE_BYTES) {
+		if (c >= plane && c < plane + PLANE_SIZE) {
 			ok = array_grow(&places, &capacity, guards->n + 1, sizeof *guards->at);
 			if (ok)
 				((size_t *)places)[guards->n++] = out->n;
@@ -168,15 +170,17 @@ chat_encode(const struct tokenizer *tok, const struct chat_template *tmpl,
 	if (hidden == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "out of memory for the conversation");
 	for (i = 0; i < n_messages; i++) {
-		hidden[i].role = messages[i].role;
+		hidden[i].role = hide_specials(tok, messages[i].role, plane);
 		hidden[i].content = hide_specials(tok, messages[i].content, plane);
-		if (hidden[i].content == NULL)
+		if (hidden[i].role == NULL || hidden[i].content == NULL)
 			status = t2l_fail(err, T2L_ENOMEM, "out of memory for the conversation");
 	}
 	if (status == T2L_OK)
 		status = encode_hidden(tok, tmpl, hidden, n_messages, options, plane, ids, n, err);
-	for (i = 0; i < n_messages; i++)
+	for (i = 0; i < n_messages; i++) {
+		free((char *)hidden[i].role);
 		free((char *)hidden[i].content);
+	}
 	free(hidden);
 	return status;
 }

@@ -20,6 +20,13 @@
 	"\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}"   \
 	"\\x{3000}"
 
+/* Letters, marks, digits, connectors and joiners: \w where the expressions come from. PCRE2's own
+ * has neither marks nor joiners. */
+#define WORD                                                                                       \
+	"\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{200C}\\x{200D}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{"    \
+	"1F149}"                                                                                   \
+	"\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}"
+
 struct pattern {
 	pcre2_code *code;
 	bool jit;
@@ -32,9 +39,19 @@ struct pattern_matcher {
 	pcre2_match_context *context;
 };
 
+/* CLASS in brackets that OPEN begins; as it is when OPEN is empty. */
+static void
+append_class(struct buffer *out, const char *class, const char *open)
+{
+	buffer_text(out, open);
+	buffer_text(out, class);
+	if (*open != '\0')
+		buffer_char(out, ']');
+}
+
 /*
- * Copies REGEX with \s and \S rewritten. Class syntax that PCRE2 would silently read in another
- * way ("[a[b]]", "[a&&b]") is refused.
+ * Copies REGEX with \s, \S, \w and \W rewritten. Class syntax that PCRE2 would silently read in
+ * another way ("[a[b]]", "[a&&b]") is refused.
  */
 static enum t2l_status
 translate(const char *regex, size_t n_bytes, struct buffer *out, struct t2l_error *err)
@@ -47,10 +64,11 @@ translate(const char *regex, size_t n_bytes, struct buffer *out, struct t2l_erro
 
 		if (c == '\\' && i + 1 < n_bytes) {
 			i++;
-			if (next == 's')
-				buffer_text(out, in_class ? WHITE_SPACE : "[" WHITE_SPACE "]");
-			else if (next == 'S' && !in_class)
-				buffer_text(out, "[^" WHITE_SPACE "]");
+			if (next == 's' || next == 'w')
+				append_class(
+				    out, next == 's' ? WHITE_SPACE : WORD, in_class ? "" : "[");
+			else if ((next == 'S' || next == 'W') && !in_class)
+				append_class(out, next == 'S' ? WHITE_SPACE : WORD, "[^");
 			else
 				buffer_append(out, regex + i - 1, 2);
 			continue;

@@ -1,8 +1,8 @@
 /*
  * engine/text/pattern.h - the regular expressions of a tokenizer, over PCRE2 with its JIT.
  *
- * The expressions were written for Oniguruma or Rust; \s and \S are rewritten to the property
- * White_Space, because PCRE2's own \s also takes U+180E. Matching is bounded.
+ * The expressions were written for Oniguruma or Rust; \s and \w are rewritten to what they
+ * mean there: PCRE2's own \s also takes U+180E, its \w has no marks. Matching is bounded.
  */
 #ifndef ENGINE_TEXT_PATTERN_H
 #define ENGINE_TEXT_PATTERN_H

@@ -219,7 +219,11 @@ pipeline_add_added(struct tokenizer *tok, int64_t id, const char *name, size_t n
 
 	if (status != T2L_OK || n_bytes == 0)
 		return status;
-	token.id = (int32_t)id;
+	/* As in the reference, a token of the model keeps its id. */
+	token.id =
+	    string_index_find(&tok->vocabulary.by_name, &tok->vocabulary.names, name, n_bytes);
+	if (token.id < 0)
+		token.id = (int32_t)id;
 	if (!string_table_set(&tok->vocabulary.names, token.id, name, n_bytes) ||
 	    !set_piece(tok, token.id, name, n_bytes))
 		return out_of_memory(err);

@@ -408,6 +408,73 @@ a_very_long_run_of_one_letter_is_quick(void **state)
 	tokenizer_close(tok);
 }
 
+/* ---- single stages ---- */
+
+/* The tokenizer.json of gpt2-style with the members of LINE in place of its own. */
+static struct tokenizer *
+open_with_stages(const cJSON *line)
+{
+	static const char *const keys[] = { "normalizer", "pre_tokenizer", "added_tokens" };
+	const char *path = golden_path("tokenizers/gpt2-style/tokenizer.json");
+	char *text = read_whole_file(path, 1 << 20, NULL);
+	cJSON *json = cJSON_Parse(text), *vocab;
+	struct tokenizer *tok = NULL;
+	struct t2l_error err = { 0 };
+
+	free(text);
+	for (size_t i = 0; i < 3; i++)
+		cJSON_ReplaceItemInObjectCaseSensitive(json, keys[i],
+		    cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(line, keys[i]), true));
+	vocab = cJSON_GetObjectItemCaseSensitive(
+	    cJSON_GetObjectItemCaseSensitive(json, "model"), "vocab");
+	cJSON_DeleteItemFromObjectCaseSensitive(vocab, "<|endoftext|>");
+	text = cJSON_PrintUnformatted(json);
+	cJSON_Delete(json);
+	if (tokenizer_read_json(text, strlen(text), "stages", &tok, &err) != T2L_OK)
+		fail_msg("%s", err.message);
+	free(text);
+	return tok;
+}
+
+static void
+each_stage_does_what_the_reference_does(void **state)
+{
+	struct golden_lines lines;
+	size_t n_lines = 0;
+	cJSON *line;
+
+	(void)state;
+	if (!golden_lines_open(&lines, "tokenizers/stages.jsonl"))
+		skip();
+	for (; (line = golden_lines_next(&lines)) != NULL; n_lines++) {
+		const cJSON *texts = cJSON_GetObjectItemCaseSensitive(line, "texts");
+		const cJSON *lists = cJSON_GetObjectItemCaseSensitive(line, "ids");
+		struct tokenizer *tok = open_with_stages(line);
+
+		for (int i = 0; i < cJSON_GetArraySize(texts); i++) {
+			const char *text = cJSON_GetStringValue(cJSON_GetArrayItem(texts, i));
+			const cJSON *want = cJSON_GetArrayItem(lists, i);
+			size_t n, k = 0;
+			int32_t *ids = encode(tok, text, TOKENIZER_PARSE_SPECIAL, &n);
+
+			while (k < n && (int)k < cJSON_GetArraySize(want) &&
+			       cJSON_GetArrayItem(want, (int)k)->valueint == ids[k])
+				k++;
+			if (k != n || (int)n != cJSON_GetArraySize(want)) {
+				cJSON_DeleteItemFromObjectCaseSensitive(line, "texts");
+				fail_msg("'%s': token %zu of %zu, not as in %s under %.400s", text,
+				    k, n, cJSON_PrintUnformatted(want),
+				    cJSON_PrintUnformatted(line));
+			}
+			free(ids);
+		}
+		tokenizer_close(tok);
+		cJSON_Delete(line);
+	}
+	golden_lines_close(&lines);
+	assert_true(n_lines > 40);
+}
+
 /* ---- hostile files ---- */
 
 #define MODEL(vocab, merges)                                                                       \
@@ -508,6 +575,7 @@ main(void)
 		    a_very_long_run_of_one_letter_is_quick, NULL, NULL, "gpt2-style" },
 		{ "a very long run of one letter is quick (llama2-style)",
 		    a_very_long_run_of_one_letter_is_quick, NULL, NULL, "llama2-style" },
+		cmocka_unit_test(each_stage_does_what_the_reference_does),
 		cmocka_unit_test(a_bad_tokenizer_json_is_refused_with_what_is_wrong),
 		cmocka_unit_test(a_directory_without_a_tokenizer_says_so),
 	};

@@ -1,5 +1,5 @@
 # tests of engine/text
-EXTRA_DIST += tests/interop/make-jinja-expressions.py
+EXTRA_DIST += tests/interop/make-jinja-expressions.py tests/interop/make-tokenizer-stages.py
 UNIT_TESTS += tests/unit/test-tokenizer
 tests_unit_test_tokenizer_SOURCES = tests/unit/test-tokenizer.c tests/unit/golden-lines.h
 tests_unit_test_tokenizer_CFLAGS = $(UNIT_CFLAGS)
