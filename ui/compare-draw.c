@@ -88,8 +88,8 @@ pane_title(const struct compare *compare, size_t place, char *out, size_t size)
 		return;
 	}
 	lane_label(lane, label, sizeof label);
-	if (lane->n_parts == 0)
-		snprintf(out, size, "%c  base", 'A' + (char)at);
+	if (lane->draft && compare->draft_task != NULL)
+		snprintf(out, size, "%c  %s", 'A' + (char)at, compare->draft_task);
 	else
 		snprintf(out, size, "%c  %s%s", 'A' + (char)at, label,
 		    lane->fresh && lane->n_parts == 1 ? " (new)" : "");

@@ -39,11 +39,11 @@ difference(const struct compare *compare, const struct lane *lane, struct buffer
 	if (!lane->differs || reference == lane || reference == NULL)
 		return;
 	if (lane->n_differ == 0) {
-		size_t at = 0;
+		size_t at = compare->order[compare->cursor];
 
-		while (at < compare->n_lanes && compare->lanes[at] != reference)
-			at++;
-		buffer_printf(text, " · same as %c", 'A' + (char)at);
+		/* A letter would say who is who. */
+		buffer_printf(text, " · same as %c",
+		    compare->blind ? '1' + (char)compare->cursor : 'A' + (char)at);
 	} else {
 		buffer_printf(text, " · %zu %sdiffer", lane->n_differ, lane->by_lines ? "lines " : "");
 	}

@@ -82,6 +82,35 @@ static const struct binding bindings[] = {
 	{ K_NONE, 0, NULL, NULL, NULL },
 };
 
+/* While a text field has the keys. */
+static const struct binding task_hints[] = {
+	{ K_ENTER, 1, NULL, NULL, "keep" },
+	{ CONTROL('L'), 1, NULL, NULL, "live" },
+	{ K_TAB, 1, NULL, NULL, "to the prompt" },
+	{ K_ESC, 1, NULL, NULL, "to the lanes" },
+	{ K_UP, 1, NULL, NULL, "past tasks" },
+	{ K_NONE, 0, NULL, NULL, NULL },
+};
+static const struct binding prompt_hints[] = {
+	{ K_ENTER, 1, NULL, NULL, "run" },
+	{ CONTROL('E'), 1, NULL, NULL, "file of prompts" },
+	{ K_TAB, 1, NULL, NULL, "to the lanes" },
+	{ K_UP, 1, NULL, NULL, "past prompts" },
+	{ K_NONE, 0, NULL, NULL, NULL },
+};
+
+static const struct binding *
+compare_hints(struct view *view)
+{
+	static const struct binding *const hints[] = {
+		[FOCUS_TASK] = task_hints,
+		[FOCUS_PROMPT] = prompt_hints,
+		[FOCUS_LANES] = bindings,
+	};
+
+	return hints[compare_of(view)->focus];
+}
+
 /* ---- lanes ---- */
 
 struct lane *
@@ -907,6 +936,7 @@ const struct view_ops view_compare = {
 	.name = "compare",
 	.title = "Compare",
 	.bindings = bindings,
+	.hints = compare_hints,
 	.open = compare_open,
 	.close = compare_close,
 	.draw = compare_draw_view,

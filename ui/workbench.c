@@ -29,7 +29,7 @@ enum {
 	MAX_PASTE_BYTES = 4 << 20
 };
 
-static const struct view_ops *const views[] = { &view_compare, NULL };
+static const struct view_ops *const views[] = { &view_compare, &view_catalog, NULL };
 
 enum {
 	FRAME_QUIT = 1,
@@ -268,6 +268,30 @@ draw_header(struct workbench *workbench, struct area area)
 }
 
 static void
+draw_bottom(struct workbench *workbench, struct view *view, struct area row)
+{
+	const struct binding *bindings = view->ops->bindings;
+	const char *everywhere = ": command  ? help";
+	int width;
+
+	if (workbench->status[0] != '\0') {
+		draw_short(row, 0, 1, row.columns - 2, workbench->status_role, workbench->status);
+		return;
+	}
+	if (view->ops->hints != NULL) {
+		bindings = view->ops->hints(view);
+		/* In a text field the two are text. */
+		if (bindings != view->ops->bindings)
+			everywhere = "F1 help";
+	}
+	width = draw_width(everywhere);
+	row.columns--;
+	draw_right(row, 0, ROLE_DIM, everywhere);
+	row.columns -= width + 1;
+	draw_hints(row, 0, bindings);
+}
+
+static void
 draw_all(struct workbench *workbench)
 {
 	struct area screen = { 0, 0, LINES, COLS }, rest = screen, top, bottom;
@@ -286,11 +310,7 @@ draw_all(struct workbench *workbench)
 	bottom = area_bottom(&rest, 1);
 	draw_header(workbench, top);
 	view->ops->draw(view, rest);
-	if (workbench->status[0] != '\0')
-		draw_short(
-		    bottom, 0, 1, COLS - 2, workbench->status_role, workbench->status);
-	else
-		draw_hints(bottom, 0, view->ops->bindings);
+	draw_bottom(workbench, view, bottom);
 	for (size_t i = 0; i < workbench->n_popups; i++) {
 		curs_set(0);
 		workbench->popups[i]->ops->draw(workbench->popups[i], screen);
