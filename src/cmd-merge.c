@@ -28,7 +28,7 @@ static const struct option_spec options[] = {
 struct inputs {
 	const struct t2l_adapter **adapters;
 	float *weights;
-	struct store_parent *parents;
+	struct store_parent *parents; /* one for each at first, then those of the catalog */
 	size_t n, n_parents;
 	bool weighted; /* a NAME:WEIGHT was written */
 };
@@ -57,11 +57,9 @@ add_input(struct context *ctx, struct inputs *inputs, const char *text)
 		return false;
 	}
 	adapters[inputs->n] = t2l_adapter_ref(mix.adapters[0]);
+	parents[inputs->n] = (struct store_parent){ .id = mix.adapter_id };
 	weights[inputs->n++] = mix.weights[0];
 	inputs->weighted |= strrchr(text, ':') != NULL;
-	if (mix.adapter_id != 0)
-		parents[inputs->n_parents++] =
-		    (struct store_parent){ .id = mix.adapter_id, .weight = (double)mix.weights[0] };
 	mix_release(&mix);
 	return true;
 }
@@ -139,8 +137,12 @@ merge_run(struct context *ctx, const struct options *opt)
 		status = context_fail_error(ctx, &err);
 	else if (fine) {
 		snprintf(kind, sizeof kind, "merge %.80s", strategy);
-		for (size_t i = 0; i < inputs.n_parents; i++)
-			inputs.parents[i].kind = kind;
+		for (size_t i = 0; i < inputs.n; i++)
+			if (inputs.parents[i].id != 0)
+				inputs.parents[inputs.n_parents++] =
+				    (struct store_parent){ .id = inputs.parents[i].id,
+					    .weight = (double)inputs.weights[i],
+					    .kind = kind };
 		struct keep_options keep = {
 			.source = "merged", .parents = inputs.parents, .n_parents = inputs.n_parents
 		};

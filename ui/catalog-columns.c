@@ -7,6 +7,8 @@
 
 #include "ui/catalog-columns.h"
 
+#define TASK_COLUMNS 40
+
 static const struct {
 	const char *title;
 	int width;  /* at least */
@@ -67,7 +69,7 @@ grow(int widths[N_COLUMNS], int column, int *room)
 void
 catalog_columns_fit(int columns, bool near, int widths[N_COLUMNS])
 {
-	int room, worst;
+	int room, worst, first;
 
 	for (int c = 0; c < N_COLUMNS; c++)
 		widths[c] = columns_table[c].width;
@@ -84,6 +86,11 @@ catalog_columns_fit(int columns, bool near, int widths[N_COLUMNS])
 		}
 		return;
 	}
+	/* A task should be readable before names may grow. */
+	first =
+	    room < TASK_COLUMNS - widths[COLUMN_TASK] ? room : TASK_COLUMNS - widths[COLUMN_TASK];
+	widths[COLUMN_TASK] += first;
+	room -= first;
 	grow(widths, COLUMN_NAME, &room);
 	grow(widths, COLUMN_BASE, &room);
 	widths[COLUMN_TASK] += room;

@@ -18,6 +18,7 @@ enum {
 	SEARCH_COLUMNS = 24,  /* of the field, at least */
 	MESSAGE_ROWS = 3,
 	MAX_SEARCH_BYTES = 4096,
+	MAX_PARENTS = 8,
 	HISTORY_ROWS = 200,
 	NEAREST_MS =
 	    150,       /* the cursor rests on a row for so long before its neighbours are sought */
@@ -221,6 +222,30 @@ draw_titles(struct area area, const int widths[N_COLUMNS])
 		}
 }
 
+/* What a merge without a task of its own was made from: "translate-es, translate-fr". */
+static void
+add_parents(struct catalog *catalog, const struct store_adapter *adapter, struct buffer *out)
+{
+	struct store_relatives *tree;
+	const char *comma = "";
+
+	if (adapter->source != STORE_MERGED || adapter->task[0] != '\0' ||
+	    adapter->note[0] != '\0' ||
+	    store_lineage(catalog->list.store, adapter->id, STORE_ANCESTORS, MAX_PARENTS, &tree) !=
+		STORE_OK)
+		return;
+	for (size_t i = 0; i < tree->n_rows; i++)
+		if (tree->rows[i].depth == 1) {
+			if (i == 0) {
+				buffer_clear(out);
+				buffer_printf(out, "%s: ", tree->rows[i].kind);
+			}
+			buffer_printf(out, "%s%s", comma, tree->rows[i].name);
+			comma = ", ";
+		}
+	store_free(tree);
+}
+
 static void
 draw_row(struct catalog *catalog, struct area area, int row, const struct store_adapter *adapter,
     const int widths[N_COLUMNS], bool selected)
@@ -241,6 +266,8 @@ draw_row(struct catalog *catalog, struct area area, int row, const struct store_
 			continue;
 		buffer_clear(&text);
 		catalog_cell(adapter, (enum catalog_column)c, now, draw_symbol(SYMBOL_DASH), &text);
+		if (c == COLUMN_TASK)
+			add_parents(catalog, adapter, &text);
 		draw_short(area, row, column, widths[c], role, buffer_string(&text));
 		column += widths[c] + COLUMN_GAP;
 	}
