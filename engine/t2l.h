@@ -119,12 +119,15 @@ struct t2l_chat_options {
 	const char *bos_token, *eos_token; /* NULL: the model's */
 	const char *date;		   /* today as the template sees it; NULL: the clock's */
 };
-/* The conversation as the model reads it. BOS is in the text only when the template writes it:
- * tokenise with T2L_PARSE_SPECIAL, and T2L_ADD_SPECIAL never doubles it. MODEL may be NULL when a
- * template is given. */
+/* The conversation as text the model reads. MODEL may be NULL when a template is given. */
 T2L_API enum t2l_status t2l_chat_render(const struct t2l_model *model,
     const struct t2l_message *messages, size_t n_messages, const struct t2l_chat_options *options,
     char **text, struct t2l_error *err);
+/* The conversation as ids. Special tokens come from the template alone: what a message says is
+ * text, whatever it says; BOS is there once. */
+T2L_API enum t2l_status t2l_chat_encode(const struct t2l_model *model,
+    const struct t2l_message *messages, size_t n_messages, const struct t2l_chat_options *options,
+    int32_t **ids, size_t *n_ids, struct t2l_error *err);
 
 /* ---- task encoder: sentence -> embedding ---- */
 

@@ -6,7 +6,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <t2l.h>
 
@@ -22,7 +21,7 @@ main(int argc, char **argv)
 	struct t2l_hypernet *hypernet;
 	struct t2l_adapter *adapter;
 	struct t2l_session *session;
-	char path[4096], *text;
+	char path[4096];
 	int32_t *ids;
 	size_t n;
 
@@ -42,8 +41,7 @@ main(int argc, char **argv)
 
 	struct t2l_message message = { "user", argv[3] };
 	struct t2l_chat_options form = { .add_generation_prompt = true };
-	TRY(t2l_chat_render(model, &message, 1, &form, &text, &err));
-	TRY(t2l_tokenize(model, text, strlen(text), T2L_PARSE_SPECIAL | T2L_ADD_SPECIAL, &ids, &n, &err));
+	TRY(t2l_chat_encode(model, &message, 1, &form, &ids, &n, &err));
 
 	const struct t2l_adapter *lane = adapter;
 	struct t2l_sampling sampling = t2l_sampling_default();

@@ -128,20 +128,20 @@ flush(struct evaluation *run)
 	return !atomic_load(run->ctx->cancelled);
 }
 
-/* "prompt>response\n" of a few shots, as the model's own template writes them; to be freed. */
-static char *
-shots_text(struct evaluation *run, const struct t2l_suite_task *task, size_t n_shots,
-    const char *prompt, struct t2l_error *err)
+/* A few shots and the prompt as a conversation, in the model's own form. */
+static enum t2l_status
+encode_shots(struct evaluation *run, const struct t2l_suite_task *task, size_t n_shots,
+    const char *prompt, int32_t **ids, size_t *n_ids, struct t2l_error *err)
 {
 	struct t2l_message *messages = calloc(2 * n_shots + 1, sizeof *messages);
 	struct t2l_chat_options options = { .add_generation_prompt = true };
 	/* A task without training pairs is shown by its other test items. */
 	bool tests = task->n_examples + task->n_extra == 0;
 	size_t pool = tests ? task->n_tests : task->n_examples + task->n_extra, n = 0;
-	char *text = NULL;
+	enum t2l_status status;
 
 	if (messages == NULL)
-		return NULL;
+		return T2L_ENOMEM;
 	/* Spread over the pool and never the prompt itself: the same shots in every run. */
 	for (size_t i = 0; i < pool && n < n_shots; i++) {
 		size_t at = (i * 7919 + 13 * strlen(prompt)) % pool;
@@ -157,10 +157,9 @@ shots_text(struct evaluation *run, const struct t2l_suite_task *task, size_t n_s
 		n++;
 	}
 	messages[2 * n] = (struct t2l_message){ "user", prompt };
-	if (t2l_chat_render(run->model, messages, 2 * n + 1, &options, &text, err) != T2L_OK)
-		text = NULL;
+	status = t2l_chat_encode(run->model, messages, 2 * n + 1, &options, ids, n_ids, err);
 	free(messages);
-	return text;
+	return status;
 }
 
 /* The tokens of one item under a method's form. */
@@ -171,17 +170,12 @@ make_prompt(struct evaluation *run, const struct t2l_suite_task *task, const cha
 	struct buffer words = { 0 };
 	struct t2l_error err = { .message = "out of memory" };
 	enum t2l_status status;
-	char *text;
 
 	if (before != NULL)
 		buffer_printf(&words, "%s\n", before);
 	buffer_text(&words, prompt);
-	text = shots_text(run, task, n_shots, buffer_string(&words), &err);
+	status = encode_shots(run, task, n_shots, buffer_string(&words), ids, n, &err);
 	buffer_free(&words);
-	status = text == NULL ? T2L_ENOMEM
-			      : t2l_tokenize(run->model, text, strlen(text),
-				    T2L_PARSE_SPECIAL | T2L_ADD_SPECIAL, ids, n, &err);
-	t2l_free(text);
 	if (status != T2L_OK)
 		context_fail_error(run->ctx, &err);
 	return status == T2L_OK;

@@ -266,8 +266,6 @@ tokens_of(const struct lanes_job *job, const struct prompt *prompt, int32_t **id
 	struct t2l_chat_options options = { .template_source = settings->chat_template,
 		.add_generation_prompt = true };
 	size_t n_messages = 0;
-	enum t2l_status status;
-	char *text;
 
 	if (settings->raw ||
 	    (!t2l_model_facts(job->model)->has_chat_template && settings->chat_template == NULL))
@@ -281,13 +279,7 @@ tokens_of(const struct lanes_job *job, const struct prompt *prompt, int32_t **id
 	} else {
 		n_messages = prompt->n_messages;
 	}
-	status = t2l_chat_render(job->model, list, n_messages, &options, &text, err);
-	if (status != T2L_OK)
-		return status;
-	status = t2l_tokenize(
-	    job->model, text, strlen(text), T2L_PARSE_SPECIAL | T2L_ADD_SPECIAL, ids, n, err);
-	t2l_free(text);
-	return status;
+	return t2l_chat_encode(job->model, list, n_messages, &options, ids, n, err);
 }
 
 static enum t2l_status

@@ -82,7 +82,6 @@ lane_prompt_tokens(const struct t2l_model *model, const struct lane_prompt *prom
 	struct t2l_message *messages;
 	enum t2l_status status;
 	size_t n = 0;
-	char *text;
 
 	if (settings->raw || !t2l_model_facts(model)->has_chat_template)
 		return plain_tokens(model, prompt, ids, n_ids, err);
@@ -98,13 +97,8 @@ lane_prompt_tokens(const struct t2l_model *model, const struct lane_prompt *prom
 		messages[n++] = (struct t2l_message){ "assistant", prompt->turns[i].answer };
 	}
 	messages[n++] = (struct t2l_message){ "user", prompt->text };
-	status = t2l_chat_render(model, messages, n, &options, &text, err);
+	status = t2l_chat_encode(model, messages, n, &options, ids, n_ids, err);
 	free(messages);
-	if (status != T2L_OK)
-		return status;
-	status = t2l_tokenize(
-	    model, text, strlen(text), T2L_PARSE_SPECIAL | T2L_ADD_SPECIAL, ids, n_ids, err);
-	t2l_free(text);
 	return status;
 }
 
