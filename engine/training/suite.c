@@ -99,9 +99,23 @@ read_lines(struct t2l_suite *suite, const char *name, bool required, line_reader
 	return status;
 }
 
+static bool
+holds(const cJSON *list, const char *text)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, list)
+	{
+		if (cJSON_IsString(item) && strcmp(item->valuestring, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* BY_EXAMPLE: sentences to leave out, since they only show an example of the task. */
 static enum t2l_status
-read_tier(struct t2l_suite *suite, const cJSON *list, struct t2l_suite_tier *tier,
-    const char *where, struct t2l_error *err)
+read_tier(struct t2l_suite *suite, const cJSON *list, const cJSON *by_example,
+    struct t2l_suite_tier *tier, const char *where, struct t2l_error *err)
 {
 	const cJSON *item;
 	int n = cJSON_GetArraySize(list);
@@ -119,6 +133,8 @@ read_tier(struct t2l_suite *suite, const cJSON *list, struct t2l_suite_tier *tie
 			return t2l_fail(err, T2L_EFORMAT,
 			    "%s: descriptions '%s' hold something that is no text", where,
 			    list->string);
+		if (holds(by_example, item->valuestring))
+			continue;
 		tier->texts[tier->n] = keep(suite, item->valuestring);
 		if (tier->texts[tier->n++] == NULL)
 			return out_of_memory(err);
@@ -127,8 +143,8 @@ read_tier(struct t2l_suite *suite, const cJSON *list, struct t2l_suite_tier *tie
 }
 
 static enum t2l_status
-read_tiers(struct t2l_suite *suite, const cJSON *tiers, struct t2l_suite_task *task,
-    const char *where, struct t2l_error *err)
+read_tiers(struct t2l_suite *suite, const cJSON *tiers, const cJSON *by_example,
+    struct t2l_suite_task *task, const char *where, struct t2l_error *err)
 {
 	enum t2l_status status = T2L_OK;
 	const cJSON *list;
@@ -139,7 +155,8 @@ read_tiers(struct t2l_suite *suite, const cJSON *tiers, struct t2l_suite_task *t
 		return out_of_memory(err);
 	cJSON_ArrayForEach(list, tiers)
 	{
-		status = read_tier(suite, list, &task->tiers[task->n_tiers++], where, err);
+		status =
+		    read_tier(suite, list, by_example, &task->tiers[task->n_tiers++], where, err);
 		if (status != T2L_OK)
 			break;
 	}
@@ -174,7 +191,7 @@ read_task(struct t2l_suite *suite, const cJSON *object, const char *where, void 
     struct t2l_error *err)
 {
 	const char *id = NULL, *op = "", *group = "";
-	const cJSON *tiers = NULL;
+	const cJSON *tiers = NULL, *by_example = NULL;
 	struct t2l_suite_task task = { .train = true, .pretrain = true, .weight = 1 };
 	enum t2l_status status;
 
@@ -191,7 +208,9 @@ read_task(struct t2l_suite *suite, const cJSON *object, const char *where, void 
 		 object, "weight", JSON_OPTIONAL, 0, 1000, where, &task.weight, err)) != T2L_OK ||
 	    (status = json_object(object, "descriptions", JSON_OPTIONAL, where, &tiers, err)) !=
 		T2L_OK ||
-	    (status = read_tiers(suite, tiers, &task, where, err)) != T2L_OK)
+	    (status = json_array(object, "by_example", JSON_OPTIONAL, where, &by_example, err)) !=
+		T2L_OK ||
+	    (status = read_tiers(suite, tiers, by_example, &task, where, err)) != T2L_OK)
 		return status;
 	task.id = keep(suite, id);
 	task.op = keep(suite, op);
