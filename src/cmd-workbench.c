@@ -30,9 +30,9 @@ static const struct option_spec options[] = {
 
 /* Offered on an empty catalog, each with a prompt to try it on. */
 static const char *const suggestions[] = {
-	"translate the English word to Spanish, in capital letters\thouse",
-	"give the opposite of the word\thot",
+	"translate the English word to Spanish, in capital letters\tcat",
 	"write the word backwards\tgarden",
+	"give the plural of the word\tqueen",
 	NULL,
 };
 

@@ -12,4 +12,5 @@ UNIT_LDFLAGS = $(AM_LDFLAGS) -static
 if HAVE_CMOCKA
 include tests/unit/local.mk
 endif
+include tests/screen/local.mk
 include tests/fuzz/local.mk

@@ -157,7 +157,9 @@ command_ended(struct command_panel *panel, struct command_job *command)
 		else if (n_lines > 1 && !panel->open && !panel->dismissed)
 			open_window(panel);
 		else if (n_lines == 1)
-			workbench_status(workbench, role, "%s", buffer_string(&panel->text));
+			workbench_status(workbench, role, "%.*s",
+			    (int)strcspn(buffer_string(&panel->text), "\n"),
+			    buffer_string(&panel->text));
 		else if (n_lines == 0 || panel->dismissed)
 			workbench_status(workbench, role, "%s: %s", command->line,
 			    command->status == 0 ? "done" : "failed");

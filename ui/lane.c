@@ -54,9 +54,13 @@ lane_spec(const struct lane *lane, char *out, size_t size)
 
 	if (lane->n_parts == 0)
 		buffer_text(&spec, "base");
-	for (size_t i = 0; i < lane->n_parts; i++)
-		buffer_printf(&spec, "%s%s:%.4g", i > 0 ? "+" : "", lane->parts[i].name,
-		    (double)lane->parts[i].weight);
+	for (size_t i = 0; i < lane->n_parts; i++) {
+		const struct lane_part *part = &lane->parts[i];
+
+		buffer_printf(&spec, "%s%s", i > 0 ? "+" : "", part->name);
+		if (lane->n_parts > 1 || part->weight < 1 || part->weight > 1)
+			buffer_printf(&spec, ":%.4g", (double)part->weight);
+	}
 	take(out, size, &spec);
 }
 

@@ -54,7 +54,7 @@ static const struct binding bindings[] = {
 	{ 's', REQUEST_SETTINGS, "settings", "how tokens are drawn, for all lanes or this one",
 	    "settings" },
 	{ 'y', REQUEST_COPY, "copy", "copy the lane's text to the clipboard", "copy" },
-	{ 'S', REQUEST_SAVE, "save", "save the comparison: catalog, and HTML, Markdown or JSONL",
+	{ 'S', REQUEST_SAVE, "save", "save: in the catalog, and as HTML, Markdown or JSONL",
 	    "save" },
 	{ 'e', REQUEST_EXPORT, "export", "export the lane's adapter for PEFT", "export" },
 	{ 'm', REQUEST_MERGE, "merge", "make the lane's mix an adapter of its own", "merge" },
@@ -786,11 +786,6 @@ compare_key(struct view *view, key_code key)
 	int request;
 
 	if (key == K_TAB || key == K_BACK_TAB) {
-		/* Three fields, then the next view. */
-		if (key == K_TAB && compare->focus == FOCUS_LANES) {
-			compare->focus = FOCUS_TASK;
-			return false;
-		}
 		compare->focus = (enum compare_focus)(
 		    ((int)compare->focus + (key == K_TAB ? 1 : 2)) % 3);
 		return true;

@@ -46,7 +46,7 @@ const struct binding frame_bindings[] = {
 	{ '?', FRAME_HELP, NULL, "the keys of this view", NULL },
 	{ K_F1, FRAME_HELP, NULL, "the same, also from a text field", NULL },
 	{ ':', FRAME_COMMAND, NULL, "run a command (Tab completes, Up is history)", NULL },
-	{ K_TAB, FRAME_NEXT, NULL, "the next field, then the next view", NULL },
+	{ K_TAB, FRAME_NEXT, NULL, "the next field or view", NULL },
 	{ CONTROL('R'), FRAME_REDRAW, NULL, "draw the screen anew", NULL },
 	{ CONTROL('Z'), FRAME_SUSPEND, NULL, "stop; fg goes on", NULL },
 	{ CONTROL('C'), FRAME_CANCEL, NULL, "cancel what runs; quit when nothing does", NULL },
@@ -249,7 +249,9 @@ draw_header(struct workbench *workbench, struct area area)
 		buffer_printf(&line, " %s hypernet %s", dot, t2l_hypernet_facts(host->hypernet)->name);
 	if (host->encoder != NULL)
 		buffer_printf(&line, " %s encoder %s", dot, t2l_encoder_facts(host->encoder)->name);
-	buffer_printf(&line, " %s %s", dot, t2l_engine_description(host->engine));
+	/* The machine is as much a measurement as the time it takes. */
+	buffer_printf(&line, " %s %s", dot,
+	    workbench->hide_times ? "engine" : t2l_engine_description(host->engine));
 	buffer_printf(
 	    &line, " %s %.0f MiB", dot, workbench_measured(workbench, resident_mib()));
 	draw_fill(area, 0, ROLE_HEADER);

@@ -1,5 +1,6 @@
 # Tests of ui/ that need no screen.
-UI_TESTS = tests/unit/test-ui-catalog-columns tests/unit/test-ui-catalog-list tests/unit/test-ui-diff
+UI_TESTS = tests/unit/test-ui-catalog-columns tests/unit/test-ui-catalog-list tests/unit/test-ui-diff \
+	tests/unit/test-ui-layout tests/unit/test-ui-queue
 UNIT_TESTS += $(UI_TESTS)
 UI_LDADD = ui/libui.la $(UNIT_LDADD) $(SQLITE_LIBS) $(NCURSES_LIBS)
 
@@ -17,3 +18,13 @@ tests_unit_test_ui_diff_SOURCES = tests/unit/test-ui-diff.c
 tests_unit_test_ui_diff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ui_diff_LDADD = $(UI_LDADD)
 tests_unit_test_ui_diff_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_ui_layout_SOURCES = tests/unit/test-ui-layout.c
+tests_unit_test_ui_layout_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ui_layout_LDADD = $(UI_LDADD)
+tests_unit_test_ui_layout_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_ui_queue_SOURCES = tests/unit/test-ui-queue.c
+tests_unit_test_ui_queue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ui_queue_LDADD = $(UI_LDADD)
+tests_unit_test_ui_queue_LDFLAGS = $(UNIT_LDFLAGS)
