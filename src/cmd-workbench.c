@@ -18,7 +18,8 @@ static const char *const theme_choices[] = { "dark", "light", "mono", NULL };
 static const struct option_spec options[] = {
 	{ "base-model", 'b', OPTION_MODEL, 0, "HF directory, GGUF file or a known name",
 	    .setting = "base.model" },
-	{ "hypernet", 0, OPTION_MODEL, 0, "checkpoint of the hypernet", .setting = "hypernet.path" },
+	{ "hypernet", 0, OPTION_MODEL, 0, "checkpoint of the hypernet",
+	    .setting = "hypernet.path" },
 	{ "encoder", 0, OPTION_MODEL, 0, "directory of the task encoder",
 	    .setting = "encoder.path" },
 	{ "theme", 0, OPTION_CHOICE, 0, "colours", .choices = theme_choices,

@@ -12,8 +12,8 @@
 #include "ui/theme.h"
 
 enum {
-	PATIENCE_MS = 400,	  /* what takes longer is shown while it runs */
-	MAX_OUTPUT = 4 << 20	  /* of a command, in the window */
+	PATIENCE_MS = 400,   /* what takes longer is shown while it runs */
+	MAX_OUTPUT = 4 << 20 /* of a command, in the window */
 };
 
 enum { MESSAGE_OUTPUT = 1 };
@@ -70,8 +70,8 @@ command_release(struct job *job)
 }
 
 void
-workbench_run_line(struct workbench *workbench, const char *line,
-    void (*done)(void *user, int status), void *user)
+workbench_run_line(
+    struct workbench *workbench, const char *line, void (*done)(void *user, int status), void *user)
 {
 	struct command_job *command = calloc(1, sizeof *command);
 	struct command_panel *panel = workbench->panel;
@@ -221,8 +221,9 @@ panel_draw(struct view *view, struct area area)
 	if (panel->follow)
 		panel->scroll = panel->n_lines > panel->rows ? panel->n_lines - panel->rows : 0;
 	titles.top_right = panel->n_running > 0 ? "runs" : panel->failed ? "failed" : "done";
-	titles.top_right_role =
-	    panel->n_running > 0 ? ROLE_DRAFT : panel->failed ? ROLE_BAD : ROLE_GOOD;
+	titles.top_right_role = panel->n_running > 0 ? ROLE_DRAFT
+				: panel->failed	     ? ROLE_BAD
+						     : ROLE_GOOD;
 	titles.bottom_right = panel->n_running > 0 ? "Esc cancel · Enter leave it running"
 						   : "↑ ↓ scroll · any key closes";
 	draw_clear(box);

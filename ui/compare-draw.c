@@ -1,4 +1,5 @@
-/* compare-draw.c - lays out the Compare view: task, prompt, and the lanes side by side or as tabs. */
+/* compare-draw.c - lays out the Compare view: task, prompt, and the lanes side by side or as tabs.
+ */
 
 #include "config.h"
 
@@ -106,8 +107,8 @@ draw_tabs(const struct compare *compare, struct area row)
 
 		pane_title(compare, place, title, sizeof title);
 		column += draw_string(row, 0, column, ROLE_TEXT, " ");
-		column += draw_short(row, 0, column, chosen ? 24 : 12,
-		    chosen ? ROLE_SELECTED : ROLE_DIM, title);
+		column += draw_short(
+		    row, 0, column, chosen ? 24 : 12, chosen ? ROLE_SELECTED : ROLE_DIM, title);
 	}
 }
 
@@ -126,8 +127,7 @@ draw_lanes(struct compare *compare, struct area area)
 	for (size_t place = 0; place < compare->n_lanes; place++) {
 		pane_title(compare, place, title, sizeof title);
 		lane_pane_draw(compare, compare->lanes[compare->order[place]],
-		    area_column(area, (int)place, (int)across), title,
-		    place == compare->cursor);
+		    area_column(area, (int)place, (int)across), title, place == compare->cursor);
 	}
 }
 
@@ -140,7 +140,8 @@ draw_suggestions(const struct compare *compare, struct area area)
 	struct area box = area_middle(area, 9, 78);
 	struct area inside = area_inside(box);
 
-	draw_box(box, ROLE_BORDER, &(struct box_titles){ .top_left = "Nothing is kept yet. Try one of these",
+	draw_box(box, ROLE_BORDER,
+	    &(struct box_titles){ .top_left = "Nothing is kept yet. Try one of these",
 		.bottom_right = "↑ ↓ choose · Enter runs it · or type your own" });
 	inside.column += 1;
 	inside.columns -= 2;
@@ -153,8 +154,7 @@ draw_suggestions(const struct compare *compare, struct area area)
 			draw_fill(inside, row, ROLE_SELECTED);
 		if (chosen)
 			draw_string(inside, row, 0, ROLE_SELECTED, draw_symbol(SYMBOL_ARROW));
-		draw_text(
-		    inside, row, 2, chosen ? ROLE_SELECTED : ROLE_TEXT, suggestions[i], n);
+		draw_text(inside, row, 2, chosen ? ROLE_SELECTED : ROLE_TEXT, suggestions[i], n);
 	}
 }
 

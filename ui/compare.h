@@ -1,9 +1,10 @@
 /*
  * ui/compare.h - the state of the Compare view, shared by the files that make it up.
  *
- * view-compare.c has the keys and the life of the view, compare-draw.c and lane-pane.c draw it,
- * lane-run.c runs lanes and lane-make.c makes and opens adapters (both on the worker), the
- * popups (sliders.c, settings-popup.c, prompt-file.c) change it, compare-save.c writes it down.
+ * view-compare.c has the keys and the life of the view, compare-actions.c what they ask for,
+ * compare-draw.c and lane-pane.c draw it, lane-run.c runs lanes and lane-make.c makes and opens
+ * adapters (both on the worker), the popups (sliders.c, settings-popup.c, prompt-file.c) change it,
+ * compare-save.c writes it down.
  */
 #ifndef UI_COMPARE_H
 #define UI_COMPARE_H
@@ -79,6 +80,20 @@ struct lane *compare_draft_lane(const struct compare *compare);
 /* Counts what differs from the lane under the cursor. */
 void compare_count_differences(struct compare *compare);
 
+/* Lanes in their own order (ends blind), the cursor on lane CURSOR. */
+void compare_order_lanes(struct compare *compare, size_t cursor);
+
+/* ---- compare-actions.c ---- */
+
+void compare_ask_lane(struct compare *compare);
+void compare_toggle_blind(struct compare *compare);
+void compare_vote(struct compare *compare, size_t number); /* from the left, 1 first; 0: a tie */
+void compare_copy(struct compare *compare);
+void compare_ask_save(struct compare *compare);
+void compare_ask_export(struct compare *compare);
+void compare_ask_merge(struct compare *compare);
+void compare_ask_file(struct compare *compare);
+
 /* ---- lane-run.c ---- */
 
 /* Runs the prompt line's text in LANE (NULL: in all that are ready). What already runs goes on from
@@ -101,12 +116,14 @@ void run_settings_free(struct run_settings *settings);
 
 /* ---- lane-make.c ---- */
 
-/* The task line's text -> a draft in its lane (keep: a row of the catalog and a lane of its own). */
+/* The task line's text -> a draft in its lane (keep: a row of the catalog and a lane of its own).
+ */
 void compare_make(struct compare *compare, bool keep);
 /* Opens the adapters of LANE that are not open yet. */
 void compare_open_adapters(struct compare *compare, struct lane *lane);
 /* "base", "name", "a:0.5+b:0.5" into LANE; false with MESSAGE. */
-bool lane_parse(struct store *store, const char *text, struct lane *lane, char *message, size_t size);
+bool lane_parse(
+    struct store *store, const char *text, struct lane *lane, char *message, size_t size);
 bool is_lane_make(const struct job *job);
 void lane_make_done(struct compare *compare, struct job *job);
 bool is_lane_open(const struct job *job);

@@ -200,8 +200,7 @@ draw_string(struct area area, int row, int column, enum role role, const char *t
 }
 
 int
-draw_format(
-    struct area area, int row, int column, enum role role, const char *format, ...)
+draw_format(struct area area, int row, int column, enum role role, const char *format, ...)
 {
 	struct buffer buffer = { 0 };
 	va_list args;
@@ -216,8 +215,7 @@ draw_format(
 }
 
 int
-draw_short(
-    struct area area, int row, int column, int columns, enum role role, const char *text)
+draw_short(struct area area, int row, int column, int columns, enum role role, const char *text)
 {
 	struct buffer buffer = { 0 };
 	const char *visible = shown(&buffer, text, strlen(text));
@@ -322,8 +320,7 @@ draw_wrap(const char *text, size_t n_bytes, int columns, struct line_span *spans
 }
 
 size_t
-draw_wrapped(
-    struct area area, size_t scroll, enum role role, const char *text, size_t n_bytes)
+draw_wrapped(struct area area, size_t scroll, enum role role, const char *text, size_t n_bytes)
 {
 	size_t n = 0, at = 0;
 	int columns = area.columns > 0 ? area.columns : 1;

@@ -104,15 +104,15 @@ void draw_cursor(struct area area, int row, int column);
 bool draw_ascii(void);
 void draw_set_ascii(bool ascii);
 enum symbol {
-	SYMBOL_ELLIPSIS, /* … ~ */
-	SYMBOL_DOT,	 /* ● * */
+	SYMBOL_ELLIPSIS,  /* … ~ */
+	SYMBOL_DOT,	  /* ● * */
 	SYMBOL_SEPARATOR, /* · - */
-	SYMBOL_ARROW,	 /* ▸ > */
-	SYMBOL_STAR,	 /* ★ * */
-	SYMBOL_DOWN,	 /* ▾ v */
-	SYMBOL_DASH,	 /* – - */
-	SYMBOL_CHECK,	 /* ✓ + */
-	SYMBOL_UP,	 /* ↑ ^ */
+	SYMBOL_ARROW,	  /* ▸ > */
+	SYMBOL_STAR,	  /* ★ * */
+	SYMBOL_DOWN,	  /* ▾ v */
+	SYMBOL_DASH,	  /* – - */
+	SYMBOL_CHECK,	  /* ✓ + */
+	SYMBOL_UP,	  /* ↑ ^ */
 	N_SYMBOLS
 };
 const char *draw_symbol(enum symbol symbol);

@@ -13,14 +13,14 @@
 
 typedef uint32_t key_code;
 
-#define CONTROL(letter) ((key_code)((letter) & 0x1f))
+#define CONTROL(letter) ((key_code)((letter)&0x1f))
 
 enum {
 	K_NONE = 0,
 	K_TAB = 9,
 	K_ENTER = 13, /* line feed and the keypad's Enter too */
 	K_ESC = 27,
-	K_BACKSPACE = 127, /* ^H too */
+	K_BACKSPACE = 127,  /* ^H too */
 	K_FIRST = 0x110000, /* beyond Unicode */
 	K_UP,
 	K_DOWN,
@@ -41,7 +41,6 @@ enum {
 	K_PASTE_END,
 	K_RESIZE
 };
-
 
 /* REQUEST is a number of the view's own enum; > 0. */
 struct binding {

@@ -44,8 +44,8 @@ generate(const struct workbench_host *host, struct lane_make *make)
 		make->err = (struct t2l_error){ T2L_ENOMEM, "out of memory" };
 		return T2L_ENOMEM;
 	}
-	status = t2l_hypernet_embed(
-	    host->hypernet, host->encoder, make->task, embedding, &make->err);
+	status =
+	    t2l_hypernet_embed(host->hypernet, host->encoder, make->task, embedding, &make->err);
 	if (status == T2L_OK && job_cancelled(&make->job))
 		status = make->err.status = T2L_ECANCELLED;
 	if (status == T2L_OK)
@@ -65,8 +65,7 @@ make_job(struct worker *worker, struct job *job)
 	make->failed = make->adapter == NULL && generate(host, make) != T2L_OK;
 	if (make->failed || !make->keep)
 		return;
-	make->id = host->keep(
-	    host->user, make->adapter, NULL, "generated", make->ms, &make->err);
+	make->id = host->keep(host->user, make->adapter, NULL, "generated", make->ms, &make->err);
 	make->failed = make->id == 0;
 }
 
@@ -141,8 +140,8 @@ draft_done(struct compare *compare, struct lane_make *make)
 	struct lane *lane = compare_draft_lane(compare);
 
 	if (make->failed) {
-		snprintf(compare->draft_fault, sizeof compare->draft_fault, "%s",
-		    make->err.message);
+		snprintf(
+		    compare->draft_fault, sizeof compare->draft_fault, "%s", make->err.message);
 		return;
 	}
 	compare->draft_fault[0] = '\0';
@@ -152,9 +151,8 @@ draft_done(struct compare *compare, struct lane_make *make)
 	t2l_adapter_close(lane->parts[0].adapter);
 	lane->draft = true;
 	lane->n_parts = 1;
-	lane->parts[0] = (struct lane_part){
-		"draft", 0, t2l_adapter_ref(make->adapter), lane->parts[0].weight != 0 ? lane->parts[0].weight : 1
-	};
+	lane->parts[0] = (struct lane_part){ "draft", 0, t2l_adapter_ref(make->adapter),
+		lane->parts[0].weight != 0 ? lane->parts[0].weight : 1 };
 	free(compare->draft_task);
 	compare->draft_task = strdup(make->task);
 	compare_run(compare, lane);
@@ -168,8 +166,7 @@ keep_done(struct compare *compare, struct lane_make *make)
 	struct store *store = compare->view->host->store;
 	struct store_adapter *row = NULL;
 	struct lane *lane = compare_draft_lane(compare);
-	bool same = lane != NULL && lane_ready(lane) &&
-		    lane->parts[0].adapter == make->adapter;
+	bool same = lane != NULL && lane_ready(lane) && lane->parts[0].adapter == make->adapter;
 
 	if (make->failed) {
 		workbench_status(workbench, ROLE_BAD, "%s", make->err.message);
@@ -284,10 +281,9 @@ compare_open_adapters(struct compare *compare, struct lane *lane)
 	open->n = lane->n_parts;
 	for (size_t i = 0; i < lane->n_parts; i++)
 		open->ids[i] = lane->parts[i].adapter == NULL ? lane->parts[i].id : 0;
-	open->job = (struct job){ .topic = TOPIC_KEEP,
-		.view = compare->view,
-		.run = open_job,
-		.release = open_release };
+	open->job = (struct job){
+		.topic = TOPIC_KEEP, .view = compare->view, .run = open_job, .release = open_release
+	};
 	job_submit(compare->view->workbench, &open->job);
 }
 
@@ -365,8 +361,7 @@ lane_parse(struct store *store, const char *text, struct lane *lane, char *messa
 			snprintf(message, size, "a mix has at most %d adapters", MAX_PARTS);
 			fine = false;
 		} else {
-			fine = parse_part(
-			    store, part, &lane->parts[lane->n_parts], message, size);
+			fine = parse_part(store, part, &lane->parts[lane->n_parts], message, size);
 			lane->n_parts += fine;
 		}
 	}

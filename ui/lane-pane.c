@@ -45,7 +45,8 @@ difference(const struct compare *compare, const struct lane *lane, struct buffer
 		buffer_printf(text, " · same as %c",
 		    compare->blind ? '1' + (char)compare->cursor : 'A' + (char)at);
 	} else {
-		buffer_printf(text, " · %zu %sdiffer", lane->n_differ, lane->by_lines ? "lines " : "");
+		buffer_printf(
+		    text, " · %zu %sdiffer", lane->n_differ, lane->by_lines ? "lines " : "");
 	}
 }
 
@@ -119,8 +120,8 @@ draw_marked_line(struct area area, int row, const char *text, const struct line_
 }
 
 static void
-draw_marked(const struct compare *compare, const struct lane *lane, struct area area, size_t skip,
-    int top)
+draw_marked(
+    const struct compare *compare, const struct lane *lane, struct area area, size_t skip, int top)
 {
 	const struct lane *reference = compare_cursor(compare);
 	const char *text = buffer_string(&lane->text);
@@ -151,8 +152,7 @@ draw_said(const struct compare *compare, struct lane *lane, struct area area)
 		      lane->state == LANE_DONE && reference->state == LANE_DONE;
 
 	for (size_t i = 0; i < lane->n_turns; i++)
-		buffer_printf(
-		    &past, "> %s\n%s\n", lane->turns[i].prompt, lane->turns[i].answer);
+		buffer_printf(&past, "> %s\n%s\n", lane->turns[i].prompt, lane->turns[i].answer);
 	if (lane->n_turns > 0 && lane->prompt != NULL && lane->state != LANE_EMPTY)
 		buffer_printf(&past, "> %s\n", lane->prompt);
 	n_past = draw_wrap(buffer_string(&past), past.n, area.columns, NULL, 0);
@@ -178,8 +178,7 @@ draw_said(const struct compare *compare, struct lane *lane, struct area area)
 	if (marked)
 		draw_marked(compare, lane, below, skip, 0);
 	else
-		draw_wrapped(
-		    below, skip, ROLE_TEXT, buffer_string(&lane->text), lane->text.n);
+		draw_wrapped(below, skip, ROLE_TEXT, buffer_string(&lane->text), lane->text.n);
 }
 
 void

@@ -64,11 +64,10 @@ plain_tokens(const struct t2l_model *model, const struct lane_prompt *prompt, in
 	enum t2l_status status;
 
 	for (size_t i = 0; i < prompt->n_turns; i++)
-		buffer_printf(
-		    &text, "%s\n%s\n", prompt->turns[i].prompt, prompt->turns[i].answer);
+		buffer_printf(&text, "%s\n%s\n", prompt->turns[i].prompt, prompt->turns[i].answer);
 	buffer_text(&text, prompt->text);
-	status = t2l_tokenize(
-	    model, buffer_string(&text), text.n, T2L_ADD_SPECIAL, ids, n_ids, err);
+	status =
+	    t2l_tokenize(model, buffer_string(&text), text.n, T2L_ADD_SPECIAL, ids, n_ids, err);
 	buffer_free(&text);
 	return status;
 }
@@ -121,8 +120,8 @@ set_lane(struct lane_run *run, struct t2l_session *session, size_t slot, struct 
 		if (status != T2L_OK)
 			return status;
 	}
-	status = t2l_session_set_adapters(
-	    session, slot, entry->adapters, entry->weights, entry->n, err);
+	status =
+	    t2l_session_set_adapters(session, slot, entry->adapters, entry->weights, entry->n, err);
 	if (status == T2L_OK)
 		status = lane_prompt_tokens(model, &prompt, &ids, &n_ids, err);
 	if (status != T2L_OK)
@@ -163,8 +162,8 @@ run_job(struct worker *worker, struct job *job)
 	if (session == NULL)
 		return;
 	for (size_t slot = 0; slot < n_lanes && status == T2L_OK; slot++) {
-		samplings[slot] = run->entries[slot].taken ? run->entries[slot].sampling
-							   : t2l_sampling_default();
+		samplings[slot] =
+		    run->entries[slot].taken ? run->entries[slot].sampling : t2l_sampling_default();
 		status = set_lane(run, session, slot, &run->err);
 	}
 	if (status == T2L_OK && job_cancelled(job))
@@ -210,7 +209,8 @@ copy_turns(struct entry *entry, const struct lane *lane)
 	for (size_t i = 0; i < lane->n_turns; i++) {
 		struct turn *turn = &entry->turns[entry->n_turns++];
 
-		*turn = (struct turn){ strdup(lane->turns[i].prompt), strdup(lane->turns[i].answer) };
+		*turn =
+		    (struct turn){ strdup(lane->turns[i].prompt), strdup(lane->turns[i].answer) };
 		if (turn->prompt == NULL || turn->answer == NULL)
 			return false;
 	}

@@ -8,7 +8,7 @@ ui_libui_la_SOURCES = \
 	ui/queue.c ui/queue.h ui/worker.c ui/worker.h ui/script.c ui/script.h \
 	ui/popups.c ui/command-panel.c ui/view-help.c \
 	ui/prompt-line.c ui/prompt-line.h ui/field.c ui/field.h ui/diff.c ui/diff.h \
-	ui/view-compare.c ui/compare.h ui/compare-draw.c ui/compare-save.c \
+	ui/view-compare.c ui/compare-actions.c ui/compare.h ui/compare-draw.c ui/compare-save.c \
 	ui/lane.c ui/lane.h ui/lane-pane.c ui/lane-run.c ui/lane-make.c \
 	ui/sliders.c ui/settings-popup.c ui/prompt-file.c \
 	ui/view-catalog.c ui/catalog.h ui/catalog-actions.c ui/catalog-jobs.c \

@@ -26,7 +26,7 @@ struct question {
 	char *text;
 	struct prompt_line line;
 	struct store_strings *history;
-	char **words; /* completions of what is typed */
+	char **words;		/* completions of what is typed */
 	size_t n_words, chosen; /* chosen: 1 + index, 0 none */
 };
 
@@ -123,8 +123,7 @@ complete_more(struct question *question, bool back)
 	}
 	size_t n = question->n_words;
 
-	question->chosen = back ? (question->chosen + n - 1) % (n + 1)
-				: question->chosen % n + 1;
+	question->chosen = back ? (question->chosen + n - 1) % (n + 1) : question->chosen % n + 1;
 	if (question->chosen > 0)
 		prompt_line_set(&question->line, question->words[question->chosen - 1]);
 }
@@ -211,8 +210,8 @@ popup_ask(struct workbench *workbench, const struct ask *ask)
 	if (ask->initial != NULL)
 		prompt_line_set(&question->line, ask->initial);
 	if (ask->history >= 0 && store != NULL &&
-	    store_history(store, (enum store_history_kind)ask->history, 200,
-		&question->history) == STORE_OK)
+	    store_history(store, (enum store_history_kind)ask->history, 200, &question->history) ==
+		STORE_OK)
 		prompt_line_history(
 		    &question->line, question->history->rows, question->history->n_rows);
 	find_words(question);
@@ -221,8 +220,8 @@ popup_ask(struct workbench *workbench, const struct ask *ask)
 
 void
 workbench_ask(struct workbench *workbench, const char *question, const char *initial,
-    char **(*complete)(void *user, const char *text), void (*answered)(void *user, const char *text),
-    void *user)
+    char **(*complete)(void *user, const char *text),
+    void (*answered)(void *user, const char *text), void *user)
 {
 	const struct ask ask = { question, initial, -1, complete, answered, user };
 

@@ -1,4 +1,5 @@
-/* prompt-file.c - runs every prompt of a file through all lanes, and shows the answers as a table. */
+/* prompt-file.c - runs every prompt of a file through all lanes, and shows the answers as a table.
+ */
 
 #include "config.h"
 
@@ -52,7 +53,8 @@ struct file_job {
 };
 
 static bool
-fail(struct file_job *file, enum t2l_status status, const char *format, const char *what, size_t line)
+fail(struct file_job *file, enum t2l_status status, const char *format, const char *what,
+    size_t line)
 {
 	file->failed = true;
 	file->err.status = status;
@@ -82,8 +84,8 @@ line_prompt(struct file_job *file, const char *line, size_t number)
 }
 
 static bool
-run_one(struct worker *worker, struct file_job *file, struct t2l_session *session,
-    const char *text, size_t index)
+run_one(struct worker *worker, struct file_job *file, struct t2l_session *session, const char *text,
+    size_t index)
 {
 	struct t2l_model *model = worker_host(worker)->model;
 	const struct lane_prompt prompt = { &file->settings, NULL, 0, text };
@@ -279,7 +281,9 @@ file_draw(struct view *view, struct area area)
 
 	snprintf(title, sizeof title, "%s", file->path);
 	snprintf(state, sizeof state, "%zu of %zu%s", file->n_results, file->n_prompts,
-	    file->running ? "" : file->failed ? ", failed" : "");
+	    file->running  ? ""
+	    : file->failed ? ", failed"
+			   : "");
 	draw_clear(box);
 	draw_box(box, ROLE_FOCUS,
 	    &(struct box_titles){ .top_left = title,

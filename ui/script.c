@@ -47,8 +47,8 @@ script_close(struct script *script)
 static bool
 fail(struct script *script, const char *what, const char *about)
 {
-	snprintf(
-	    script->fault, sizeof script->fault, "script line %d: %s '%s'", script->line, what, about);
+	snprintf(script->fault, sizeof script->fault, "script line %d: %s '%s'", script->line, what,
+	    about);
 	return false;
 }
 

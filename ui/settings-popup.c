@@ -40,8 +40,8 @@ static const struct row {
 	    offsetof(struct t2l_sampling, repetition_penalty), 0.05, 0.01, 100 },
 	{ "frequency penalty", "0 none", KIND_FLOAT,
 	    offsetof(struct t2l_sampling, frequency_penalty), 0.05, -10, 10 },
-	{ "presence penalty", "0 none", KIND_FLOAT,
-	    offsetof(struct t2l_sampling, presence_penalty), 0.05, -10, 10 },
+	{ "presence penalty", "0 none", KIND_FLOAT, offsetof(struct t2l_sampling, presence_penalty),
+	    0.05, -10, 10 },
 	{ "seed", "the same in all lanes draws the same numbers", KIND_SEED,
 	    offsetof(struct t2l_sampling, seed), 1, 0, 9e15 },
 	{ "max tokens", "of an answer", KIND_TOKENS, 0, 16, 1, 1e9 },
@@ -239,8 +239,8 @@ type_value(struct popup *popup)
 		return;
 	}
 	row_text(popup, row, &text);
-	workbench_ask(popup->compare->view->workbench, row->name, buffer_string(&text), NULL, typed,
-	    popup);
+	workbench_ask(
+	    popup->compare->view->workbench, row->name, buffer_string(&text), NULL, typed, popup);
 	buffer_free(&text);
 }
 
@@ -286,8 +286,9 @@ popup_key(struct view *view, key_code key)
 		if (row->kind == KIND_RAW)
 			set_value(popup, row, value_of(popup, row) > 0 ? 0 : 1);
 		else if (!text)
-			set_value(popup, row, value_of(popup, row) +
-			    (key == 'h' || key == K_LEFT ? -row->step : row->step));
+			set_value(popup, row,
+			    value_of(popup, row) +
+				(key == 'h' || key == K_LEFT ? -row->step : row->step));
 		break;
 	case K_ENTER:
 		type_value(popup);

@@ -53,8 +53,8 @@ sliders_draw(struct view *view, struct area area)
 			draw_string(inside, row, 0, role, draw_symbol(SYMBOL_ARROW));
 		draw_short(inside, row, 2, NAME_COLUMNS, role, part->name);
 		draw_bar(inside, row, NAME_COLUMNS + 3, bar, part->weight / SLIDER_MOST);
-		draw_format(inside, row, NAME_COLUMNS + bar + 5, role, "%6.2f",
-		    (double)part->weight);
+		draw_format(
+		    inside, row, NAME_COLUMNS + bar + 5, role, "%6.2f", (double)part->weight);
 	}
 }
 

@@ -104,8 +104,7 @@ on_stop(int number)
 	raise(SIGSTOP);
 }
 
-static void
-catch(int number, void (*handler)(int), int flags)
+static void catch (int number, void (*handler)(int), int flags)
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
 
@@ -120,12 +119,12 @@ catch_signals(void)
 	static const int ends[] = { SIGTERM, SIGHUP, SIGINT };
 
 	for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
-		catch(crashes[i], on_crash, (int)SA_RESETHAND);
+		catch (crashes[i], on_crash, (int)SA_RESETHAND);
 	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-		catch(ends[i], on_end, 0);
-	catch(SIGWINCH, on_resize, SA_RESTART);
-	catch(SIGCONT, on_continue, SA_RESTART);
-	catch(SIGTSTP, on_stop, SA_RESTART);
+		catch (ends[i], on_end, 0);
+	catch (SIGWINCH, on_resize, SA_RESTART);
+	catch (SIGCONT, on_continue, SA_RESTART);
+	catch (SIGTSTP, on_stop, SA_RESTART);
 	signal(SIGPIPE, SIG_IGN);
 }
 

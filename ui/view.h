@@ -22,17 +22,19 @@ struct view;
 struct message;
 
 struct view_ops {
-	const char *name;  /* "compare": of :view, t2lrc and scripts */
-	const char *title; /* "Compare": in the header line */
+	const char *name;		/* "compare": of :view, t2lrc and scripts */
+	const char *title;		/* "Compare": in the header line */
 	const struct binding *bindings; /* K_NONE-terminated; what ? shows */
 	/* What the hint line shows now; NULL: the bindings that have a hint. */
 	const struct binding *(*hints)(struct view *view);
-	/* Makes view->state; false with a status message. Called at start, before the first draw. */
+	/* Makes view->state; false with a status message. Called at start, before the first draw.
+	 */
 	bool (*open)(struct view *view);
 	void (*close)(struct view *view);
 	void (*shown)(struct view *view); /* became the one on the screen; may be NULL */
 	void (*draw)(struct view *view, struct area area);
-	/* Whether KEY was of use. What is not goes to the workbench's own keys (q Q ? : 1..9 Tab). */
+	/* Whether KEY was of use. What is not goes to the workbench's own keys (q Q ? : 1..9 Tab).
+	 */
 	bool (*key)(struct view *view, key_code key);
 	/* Pasted text, UTF-8; whoever has no text field leaves this NULL. */
 	void (*paste)(struct view *view, const char *text, size_t n_bytes);
@@ -117,9 +119,9 @@ struct message {
 	size_t n_bytes;
 	double value;
 	int64_t number;
-	struct message *next;	/* the queue's */
-	struct view *view;	/* the queue's: to whom */
-	struct job *job;	/* set in the last message of a job (kind MESSAGE_DONE) */
+	struct message *next; /* the queue's */
+	struct view *view;    /* the queue's: to whom */
+	struct job *job;      /* set in the last message of a job (kind MESSAGE_DONE) */
 };
 enum { MESSAGE_DONE = -1 }; /* comes after all others of a job, also of a cancelled one */
 
@@ -138,7 +140,8 @@ struct job {
 	struct message *last; /* the queue's: made when the job is submitted */
 };
 
-/* Queues JOB (the workbench owns it from here) -> its generation; 0: out of memory, JOB is released.
+/* Queues JOB (the workbench owns it from here) -> its generation; 0: out of memory, JOB is
+ * released.
  */
 uint64_t job_submit(struct workbench *workbench, struct job *job);
 /* Cancels what runs and drops what waits of TOPIC. */
@@ -155,8 +158,7 @@ const struct workbench_host *worker_host(const struct worker *worker);
 /* The session over the host's model with at least N_LANES lanes, opened when first needed; what a
  * job holds of it while it runs is cancelled together with the job. NULL with the message in ERR.
  */
-struct t2l_session *worker_session(
-    struct worker *worker, size_t n_lanes, struct t2l_error *err);
+struct t2l_session *worker_session(struct worker *worker, size_t n_lanes, struct t2l_error *err);
 size_t worker_session_lanes(const struct worker *worker);
 
 #endif

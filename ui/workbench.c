@@ -246,21 +246,21 @@ draw_header(struct workbench *workbench, struct area area)
 
 	buffer_printf(&line, "t2l  base %s %s", base->name, base->dtype);
 	if (host->hypernet != NULL)
-		buffer_printf(&line, " %s hypernet %s", dot, t2l_hypernet_facts(host->hypernet)->name);
+		buffer_printf(
+		    &line, " %s hypernet %s", dot, t2l_hypernet_facts(host->hypernet)->name);
 	if (host->encoder != NULL)
 		buffer_printf(&line, " %s encoder %s", dot, t2l_encoder_facts(host->encoder)->name);
 	/* The machine is as much a measurement as the time it takes. */
 	buffer_printf(&line, " %s %s", dot,
 	    workbench->hide_times ? "engine" : t2l_engine_description(host->engine));
-	buffer_printf(
-	    &line, " %s %.0f MiB", dot, workbench_measured(workbench, resident_mib()));
+	buffer_printf(&line, " %s %.0f MiB", dot, workbench_measured(workbench, resident_mib()));
 	draw_fill(area, 0, ROLE_HEADER);
 	room = area.columns - 2;
 	if (running != NULL)
 		buffer_printf(&tabs, "%s  ", running);
 	for (size_t i = 0; i < workbench->n_views; i++)
-		buffer_printf(&tabs, "%s%zu %s", i > 0 ? " " : "", i + 1,
-		    workbench->views[i].ops->title);
+		buffer_printf(
+		    &tabs, "%s%zu %s", i > 0 ? " " : "", i + 1, workbench->views[i].ops->title);
 	room -= draw_width(buffer_string(&tabs)) + 2;
 	draw_short(area, 0, 1, room, ROLE_HEADER, buffer_string(&line));
 	area.columns -= 1;
@@ -417,8 +417,8 @@ take_paste(struct workbench *workbench, key_code key)
 		free(workbench->paste);
 		workbench->paste = NULL;
 	} else if (key < K_FIRST && workbench->paste->n < MAX_PASTE_BYTES) {
-		buffer_append(workbench->paste, bytes,
-		    utf8_encode(key == K_ENTER ? '\n' : key, bytes));
+		buffer_append(
+		    workbench->paste, bytes, utf8_encode(key == K_ENTER ? '\n' : key, bytes));
 	}
 }
 
@@ -576,8 +576,11 @@ loop(struct workbench *workbench)
 			until = drawn_ms + FRAME_MS;
 		}
 		wait_for_something(workbench, played ? now : until);
-		now_at_once = terminal_resized() | read_keys(workbench) | run_timers(workbench);
-		changed |= deliver_messages(workbench) | now_at_once | played;
+		now_at_once = terminal_resized();
+		now_at_once |= read_keys(workbench);
+		now_at_once |= run_timers(workbench);
+		changed |= deliver_messages(workbench);
+		changed |= now_at_once || played;
 	}
 }
 

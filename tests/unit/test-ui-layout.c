@@ -43,7 +43,8 @@ cutting_more_than_there_is_takes_all(void **state)
 	assert_int_equal(area_inside((struct area){ 0, 0, 1, 1 }).rows, 0);
 }
 
-/* Every byte but blanks and line feeds at breaks is in exactly one line, and no line is too wide. */
+/* Every byte but blanks and line feeds at breaks is in exactly one line, and no line is too wide.
+ */
 static void
 check_wrap(const char *text, int columns)
 {
@@ -71,7 +72,11 @@ wrapping_keeps_all_text_within_the_columns(void **state)
 {
 	static const char *const texts[] = { "", "one", "one two three four", "wordthatistoolong x",
 		"a\n\nb", "  leading", "trailing   ", "\n", "日本語の文章です", "a 日本 b 語",
-		"\033[31mred\033[0m", "e\xcc\x81" "e\xcc\x81" "e\xcc\x81", "\xff\xfe broken" };
+		"\033[31mred\033[0m",
+		"e\xcc\x81"
+		"e\xcc\x81"
+		"e\xcc\x81",
+		"\xff\xfe broken" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

@@ -88,8 +88,8 @@ no_message_of_several_threads_is_lost(void **state)
 static void
 dropping_a_topic_leaves_the_others_in_their_order(void **state)
 {
-	struct job jobs[4] = { { .topic = TOPIC_RUN }, { .topic = TOPIC_KEEP }, { .topic = TOPIC_RUN },
-		{ .topic = TOPIC_DRAFT } };
+	struct job jobs[4] = { { .topic = TOPIC_RUN }, { .topic = TOPIC_KEEP },
+		{ .topic = TOPIC_RUN }, { .topic = TOPIC_DRAFT } };
 	struct job_queue queue;
 	struct job *dropped;
 
