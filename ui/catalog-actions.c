@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/number.h"
@@ -337,6 +338,9 @@ export_to(void *user, const char *path)
 
 	if (path == NULL || path[0] == '\0')
 		return;
+	/* A folder of folders; when it cannot be made, the command says so. */
+	if (catalog->n_ids > 1)
+		mkdir(path, 0777);
 	for (size_t i = 0; i < catalog->n_ids; i++) {
 		struct store_adapter *adapter = target(catalog, i);
 		struct buffer line = { 0 }, output = { 0 };

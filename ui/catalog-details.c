@@ -273,15 +273,23 @@ draw_line(const struct detail_line *line, struct area area, int row)
 	return n < MAX_ROWS ? (int)n : MAX_ROWS;
 }
 
+static int
+draw_from(struct catalog_details *details, struct area area, int row)
+{
+	for (size_t i = 0; i < details->n_lines; i++)
+		row += draw_line(&details->lines[i], area, row);
+	return row;
+}
+
 void
 catalog_details_draw(struct catalog_details *details, struct area area)
 {
-	int row = -(int)details->scroll, n_rows;
+	/* An area without rows draws nothing: this only counts. */
+	struct area none = { area.row, area.column, 0, area.columns };
+	int n_rows = draw_from(details, none, 0);
+	size_t most = n_rows > area.rows ? (size_t)(n_rows - area.rows) : 0;
 
-	for (size_t i = 0; i < details->n_lines; i++)
-		row += draw_line(&details->lines[i], area, row);
-	n_rows = row + (int)details->scroll;
-	/* Not farther than to the last line; the next drawing shows it. */
-	if (details->scroll > 0 && row < area.rows)
-		details->scroll = n_rows > area.rows ? (size_t)(n_rows - area.rows) : 0;
+	if (details->scroll > most)
+		details->scroll = most;
+	draw_from(details, area, -(int)details->scroll);
 }
