@@ -398,7 +398,7 @@ type_character(struct prompt_line *line, key_code key)
 	char bytes[UTF8_MAX_BYTES];
 	size_t before = line->n;
 
-	prompt_line_insert(line, bytes, utf8_encode(key == K_ENTER ? '\n' : key, bytes));
+	prompt_line_insert(line, bytes, utf8_encode(key, bytes));
 	return line->n != before ? LINE_CHANGED : LINE_MOVED;
 }
 
@@ -407,12 +407,6 @@ prompt_line_key(struct prompt_line *line, key_code key, const char *leave)
 {
 	enum line_edit edit;
 
-	if (key == K_PASTE_START || key == K_PASTE_END) {
-		line->pasting = key == K_PASTE_START;
-		return LINE_MOVED;
-	}
-	if (line->pasting && key < K_FIRST)
-		return type_character(line, key);
 	if (key < 32 && leave != NULL && key != 0 && strchr(leave, (int)key) != NULL)
 		return LINE_IGNORED;
 	if (key_is_text(key))

@@ -45,7 +45,6 @@ struct prompt_line {
 	size_t history_at; /* 0: the draft, else 1 + index of what is shown */
 	char *draft;	   /* what was being typed before LINE_OLDER */
 	char *killed;	   /* for LINE_YANK */
-	bool pasting;	   /* between K_PASTE_START and K_PASTE_END */
 };
 
 /* What of a line is to be drawn. */
@@ -86,8 +85,7 @@ enum line_answer {
 
 /* Types KEY: text, the arrows, and readline's control keys (^A ^B ^D ^E ^F ^K ^N ^P ^U ^W ^Y),
  * which are ignored when LEAVE (NULL: none) holds them for the caller's own use. Up and down are
- * history's, ignored without one. Between K_PASTE_START and K_PASTE_END every key is text, Enter
- * too. */
+ * history's, ignored without one. */
 enum line_answer prompt_line_key(struct prompt_line *line, key_code key, const char *leave);
 
 /* Appends to OUT the part that fits into COLUMNS (>= 1) with the cursor in sight, made visible

@@ -315,21 +315,6 @@ keys_do_what_they_do_in_a_shell(void **state)
 	expect("", 0);
 }
 
-/* Pasted lines must not run what a person has not read. */
-static void
-enter_in_a_paste_is_text(void **state)
-{
-	(void)state;
-	prompt_line_key(&line, K_PASTE_START, NULL);
-	assert_int_equal(prompt_line_key(&line, 'a', NULL), LINE_CHANGED);
-	assert_int_equal(prompt_line_key(&line, K_ENTER, NULL), LINE_CHANGED);
-	assert_int_equal(prompt_line_key(&line, K_ESC, NULL), LINE_MOVED);
-	assert_int_equal(prompt_line_key(&line, 'b', NULL), LINE_CHANGED);
-	prompt_line_key(&line, K_PASTE_END, NULL);
-	expect("a b", 3);
-	assert_int_equal(prompt_line_key(&line, K_ENTER, NULL), LINE_IGNORED);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int
@@ -352,7 +337,6 @@ main(void)
 		TEST(hostile_text_is_made_visible),
 		TEST(any_sequence_of_edits_keeps_the_promises),
 		TEST(keys_do_what_they_do_in_a_shell),
-		TEST(enter_in_a_paste_is_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
