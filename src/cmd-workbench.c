@@ -43,6 +43,7 @@ struct desk {
 	struct context screen, lanes, commands;
 	struct buffer lanes_log;
 	const char *theme;
+	char rc[4096];
 };
 
 /* ---- what the workbench asks for ---- */
@@ -168,6 +169,18 @@ open_generation(struct desk *desk, const struct options *opt, struct workbench_h
 	return true;
 }
 
+/* $XDG_CONFIG_HOME/t2l/t2lrc, else ~/.config/t2l/t2lrc. */
+static void
+rc_path(char *path, size_t size)
+{
+	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+	if (config != NULL && config[0] == '/')
+		snprintf(path, size, "%s/t2l/t2lrc", config);
+	else
+		snprintf(path, size, "%s/.config/t2l/t2lrc", home != NULL ? home : "");
+}
+
 static void
 set_up_desk(struct desk *desk, const struct context *ctx)
 {
@@ -177,6 +190,7 @@ set_up_desk(struct desk *desk, const struct context *ctx)
 	desk->lanes.out = nowhere;
 	desk->lanes.log = (struct output){ keep_in_buffer, &desk->lanes_log, false, 80 };
 	desk->screen.out = desk->screen.log = nowhere;
+	rc_path(desk->rc, sizeof desk->rc);
 	desk->screen.workplace = workplace_new();
 	desk->commands.workplace = workplace_new();
 }
@@ -187,6 +201,7 @@ run_desk(struct context *ctx, struct desk *desk, const struct options *opt)
 	char why[1024] = "";
 	struct workbench_host host = {
 		.home = workplace_home(ctx),
+		.rc = desk->rc,
 		.suggestions = suggestions,
 		.script = option_text(opt, "script"),
 		.user = desk,

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 #include "base/buffer.h"
 #include "ui/frame.h"
 #include "ui/terminal.h"
-#include "ui/theme.h"
 
 enum {
 	PATIENCE_MS = 400,   /* what takes longer is shown while it runs */
@@ -340,9 +340,30 @@ do_quit(struct workbench *workbench, const char *nothing)
 static bool
 do_theme(struct workbench *workbench, const char *name)
 {
-	if (!theme_start(name))
+	char *copy = strdup(name);
+
+	if (copy != NULL && frame_set_theme(workbench, name)) {
+		free(workbench->rc.theme);
+		workbench->rc.theme = copy;
+	} else {
+		free(copy);
 		workbench_status(
 		    workbench, ROLE_BAD, "there is no theme '%s': dark, light or mono", name);
+	}
+	return true;
+}
+
+static bool
+do_save_config(struct workbench *workbench, const char *nothing)
+{
+	const char *path = workbench->host->rc;
+
+	(void)nothing;
+	if (path == NULL || rc_save(&workbench->rc, path) != 0)
+		workbench_status(workbench, ROLE_BAD, "cannot write '%s': %s",
+		    path != NULL ? path : "t2lrc", strerror(errno));
+	else
+		workbench_status(workbench, ROLE_GOOD, "saved: %s", path);
 	return true;
 }
 
@@ -375,16 +396,13 @@ static const struct {
 	{ "theme", do_theme },
 	{ "keys", do_keys },
 	{ "save-display", do_save_display },
+	{ "save-config", do_save_config },
 };
 #define N_OWN (sizeof own / sizeof own[0])
 
-static void
-line_answered(void *user, const char *line)
+void
+command_panel_run(struct workbench *workbench, const char *line)
 {
-	struct workbench *workbench = user;
-
-	if (line == NULL)
-		return;
 	line += strspn(line, " \t");
 	size_t n = strcspn(line, " \t");
 
@@ -395,6 +413,13 @@ line_answered(void *user, const char *line)
 		}
 	if (line[0] != '\0')
 		workbench_run_line(workbench, line, NULL, NULL);
+}
+
+static void
+line_answered(void *user, const char *line)
+{
+	if (line != NULL)
+		command_panel_run(user, line);
 }
 
 /* Whole lines for the popup, out of the words that the host and our own table give. */

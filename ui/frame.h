@@ -6,6 +6,7 @@
 #define UI_FRAME_H
 
 #include "ui/queue.h"
+#include "ui/rc.h"
 #include "ui/script.h"
 #include "ui/view.h"
 #include "ui/worker.h"
@@ -32,6 +33,7 @@ struct workbench {
 	enum role status_role;
 	bool quit, hide_times;
 	struct buffer *paste; /* not NULL while a paste comes in */
+	struct rc rc;
 	struct script *script;
 };
 
@@ -53,6 +55,8 @@ void popup_ask(struct workbench *workbench, const struct ask *ask);
 
 struct command_panel *command_panel_new(struct workbench *workbench);
 void command_panel_free(struct command_panel *panel);
+/* A line as if it were typed at the prompt. */
+void command_panel_run(struct workbench *workbench, const char *line);
 void command_panel_ask(struct workbench *workbench); /* the ":" prompt */
 /* "train 34 %" while something runs, for the header; NULL: nothing. */
 const char *command_panel_running(const struct command_panel *panel);
@@ -65,6 +69,8 @@ void help_show(struct workbench *workbench, const struct view *view);
 
 /* As workbench_push(), but VIEW is the caller's and outlives the popup. */
 void frame_push_view(struct workbench *workbench, struct view *view);
+/* The theme by NAME with t2lrc's colours over it; false: there is no such theme. */
+bool frame_set_theme(struct workbench *workbench, const char *name);
 bool frame_idle(const struct workbench *workbench);
 
 #endif

@@ -46,7 +46,7 @@ enum {
 struct binding {
 	key_code key; /* K_NONE ends a table */
 	int request;
-	const char *name; /* for t2lrc: keys.VIEW.NAME; NULL: fixed */
+	const char *name; /* as t2lrc calls it; NULL: not for t2lrc */
 	const char *help; /* "add a lane" */
 	const char *hint; /* the short form for the hint line; NULL: not there */
 };

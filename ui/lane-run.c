@@ -158,7 +158,6 @@ run_job(struct worker *worker, struct job *job)
 	enum t2l_status status = T2L_OK;
 
 	run->worker = worker;
-	run->failed = true;
 	if (session == NULL)
 		return;
 	for (size_t slot = 0; slot < n_lanes && status == T2L_OK; slot++) {
@@ -267,6 +266,7 @@ compare_run(struct compare *compare, struct lane *only)
 		return;
 	}
 	compare->comparison = 0;
+	run->failed = true; /* until it has run */
 	run->job.topic = TOPIC_RUN;
 	run->job.view = compare->view;
 	run->job.run = run_job;
@@ -292,6 +292,10 @@ run_ended(struct compare *compare, struct lane_run *run)
 
 		if (lane == NULL || !run->entries[slot].taken || lane->state != LANE_RUNNING)
 			continue;
+		if (run->failed && !job_cancelled(&run->job)) {
+			lane_forget_text(lane);
+			continue;
+		}
 		lane->state = LANE_DONE;
 		lane->result = run->entries[slot].result;
 		if (run->failed)

@@ -71,7 +71,9 @@ static const struct look light[N_ROLES] = {
 const char *const theme_names[] = { "dark", "light", "mono", NULL };
 static const struct look *const looks[] = { dark, light, NULL };
 
-static attr_t attributes[N_ROLES]; /* of the running screen; curses itself is global likewise */
+/* Of the running screen; curses itself is global likewise. */
+static attr_t attributes[N_ROLES];
+static bool colored;
 
 static void
 use(const struct look *table)
@@ -110,10 +112,47 @@ theme_start(const char *name)
 		chosen = 0;
 	}
 	memcpy(attributes, mono, sizeof attributes);
+	colored = false;
 	if (looks[chosen] != NULL && (no_color == NULL || no_color[0] == '\0') && has_colors() &&
-	    start_color() == OK && use_default_colors() == OK)
+	    start_color() == OK && use_default_colors() == OK) {
 		use(looks[chosen]);
+		colored = true;
+	}
 	return known;
+}
+
+const char *
+theme_role_name(enum role role)
+{
+	static const char *const names[N_ROLES] = {
+		[ROLE_TEXT] = "text",
+		[ROLE_DIM] = "dim",
+		[ROLE_STRONG] = "strong",
+		[ROLE_BORDER] = "border",
+		[ROLE_FOCUS] = "focus",
+		[ROLE_SELECTED] = "selected",
+		[ROLE_MARKED] = "marked",
+		[ROLE_KEY] = "key",
+		[ROLE_GOOD] = "good",
+		[ROLE_BAD] = "bad",
+		[ROLE_WARN] = "warn",
+		[ROLE_CHANGED] = "changed",
+		[ROLE_BAR] = "bar",
+		[ROLE_HEADER] = "header",
+		[ROLE_DRAFT] = "draft",
+	};
+
+	return names[role];
+}
+
+void
+theme_color(enum role role, short foreground, short background)
+{
+	if (!colored || foreground >= COLORS || background >= COLORS)
+		return;
+	init_pair((short)(role + 1), foreground, background);
+	attributes[role] &= (attr_t)~A_COLOR;
+	attributes[role] |= (attr_t)COLOR_PAIR(role + 1);
 }
 
 unsigned long

@@ -16,6 +16,11 @@
 bool theme_start(const char *name);
 /* NULL-terminated. */
 extern const char *const theme_names[];
+/* "dim", "border", ...: as t2lrc calls it. */
+const char *theme_role_name(enum role role);
+/* Another colour than the theme's for a role; numbers of the palette, -1 the terminal's own.
+ * Nothing happens without colour. */
+void theme_color(enum role role, short foreground, short background);
 /* ncurses attributes (with the colour pair) of a role. */
 unsigned long theme_attributes(enum role role);
 

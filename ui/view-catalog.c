@@ -156,7 +156,8 @@ catalog_tick(struct view *view, int64_t now_ms)
 
 	(void)now_ms;
 	if (current != NULL && catalog->details_in_sight && !catalog->embedding &&
-	    catalog->wanted_nearest == current->id && catalog->details.nearest_of != current->id)
+	    !catalog->nearing && catalog->wanted_nearest == current->id &&
+	    catalog->details.nearest_of != current->id)
 		catalog_ask_nearest(catalog, current->id);
 	catalog_list_refresh(&catalog->list, false);
 	if (view->host->script == NULL)
@@ -361,6 +362,7 @@ catalog_draw(struct view *view, struct area area)
 	struct area list;
 
 	catalog_list_refresh(&catalog->list, false);
+	catalog_pursue_near(catalog);
 	draw_search(catalog, area_top(&area, 1));
 	draw_message(catalog, &area);
 	catalog->details_in_sight =
@@ -399,6 +401,7 @@ static void
 search_typed(struct catalog *catalog)
 {
 	catalog_list_search(&catalog->list, prompt_line_text(&catalog->search));
+	catalog_pursue_near(catalog);
 }
 
 static void
@@ -629,10 +632,19 @@ catalog_key(struct view *view, key_code key)
 	}
 }
 
+static bool
+catalog_typing(struct view *view)
+{
+	const struct catalog *catalog = view->state;
+
+	return catalog->typing;
+}
+
 const struct view_ops view_catalog = {
 	.name = "catalog",
 	.title = "Catalog",
 	.bindings = bindings,
+	.typing = catalog_typing,
 	.open = catalog_open,
 	.close = catalog_close,
 	.shown = catalog_shown,

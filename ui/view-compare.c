@@ -99,6 +99,12 @@ static const struct binding prompt_hints[] = {
 	{ K_NONE, 0, NULL, NULL, NULL },
 };
 
+static bool
+compare_typing(struct view *view)
+{
+	return compare_of(view)->focus != FOCUS_LANES;
+}
+
 static const struct binding *
 compare_hints(struct view *view)
 {
@@ -306,7 +312,7 @@ run_prompt(struct compare *compare)
 
 		if (!compare->multi_turn)
 			lane_forget_turns(lane);
-		else if (lane->state == LANE_DONE && !lane_keep_turn(lane))
+		else if (lane->state == LANE_DONE && lane->text.n > 0 && !lane_keep_turn(lane))
 			workbench_status(compare->view->workbench, ROLE_BAD, "out of memory");
 	}
 	compare_run(compare, NULL);
@@ -668,6 +674,7 @@ const struct view_ops view_compare = {
 	.name = "compare",
 	.title = "Compare",
 	.bindings = bindings,
+	.typing = compare_typing,
 	.hints = compare_hints,
 	.open = compare_open,
 	.close = compare_close,

@@ -25,6 +25,8 @@ struct view_ops {
 	const char *name;		/* "compare": of :view, t2lrc and scripts */
 	const char *title;		/* "Compare": in the header line */
 	const struct binding *bindings; /* K_NONE-terminated; what ? shows */
+	/* Keys are text now, so t2lrc's bindings rest; NULL: never. */
+	bool (*typing)(struct view *view);
 	/* What the hint line shows now; NULL: the bindings that have a hint. */
 	const struct binding *(*hints)(struct view *view);
 	/* Makes view->state; false with a status message. Called at start, before the first draw.

@@ -446,6 +446,16 @@ workbench_press(struct workbench *workbench, unsigned key)
 			terminal_suspend();
 		return;
 	}
+	if (workbench->n_popups == 0 && !(view->ops->typing != NULL && view->ops->typing(view))) {
+		const struct rc_binding *binding = rc_find(&workbench->rc, view->ops, key);
+
+		if (binding != NULL && binding->stands_for == K_NONE) {
+			command_panel_run(workbench, binding->line + 1);
+			return;
+		}
+		if (binding != NULL)
+			key = binding->stands_for;
+	}
 	if (view->ops->key(view, key))
 		return;
 	request = binding_find(frame_bindings, key);
@@ -611,10 +621,32 @@ stop(struct workbench *workbench)
 		workbench->views[i].ops->close(&workbench->views[i]);
 	command_panel_free(workbench->panel);
 	script_close(workbench->script);
+	rc_free(&workbench->rc);
 	if (workbench->paste != NULL)
 		buffer_free(workbench->paste);
 	free(workbench->paste);
 	close(workbench->wake_fd);
+}
+
+bool
+frame_set_theme(struct workbench *workbench, const char *name)
+{
+	bool known = theme_start(name);
+
+	for (int role = 0; role < N_ROLES; role++)
+		if (workbench->rc.colors[role][0] >= -1)
+			theme_color((enum role)role, workbench->rc.colors[role][0],
+			    workbench->rc.colors[role][1]);
+	return known;
+}
+
+static void
+read_rc(struct workbench *workbench, char *message, size_t size)
+{
+	const char *path = workbench->host->rc;
+
+	if (!rc_read(&workbench->rc, path != NULL ? path : "/dev/null", views, message, size))
+		workbench_status(workbench, ROLE_BAD, "%s", message);
 }
 
 static const char *
@@ -637,7 +669,10 @@ start(struct workbench *workbench, char *message, size_t size)
 	}
 	if (why != NULL)
 		return why;
-	if (!theme_start(host->setting(host->user, "ui.theme")))
+	read_rc(workbench, message, size);
+	if (!frame_set_theme(workbench, workbench->rc.theme != NULL
+					    ? workbench->rc.theme
+					    : host->setting(host->user, "ui.theme")))
 		workbench_status(workbench, ROLE_WARN, "no such theme; dark is used");
 	workbench->panel = command_panel_new(workbench);
 	workbench->lanes = worker_start(host, &workbench->messages);

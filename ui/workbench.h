@@ -23,6 +23,7 @@ struct workbench_host {
 	struct t2l_hypernet *hypernet;	/* NULL likewise */
 	const char *no_hypernet;	/* why, for the screen */
 	struct store *store;		/* the screen's own handle */
+	const char *rc;			/* the file t2lrc; need not be there */
 	const char *home;		/* data home: histories, t2lrc */
 	const char *const *suggestions; /* tasks offered on an empty catalog, NULL-terminated */
 	const char *script; /* --script FILE: keys to play (screen tests); NULL: the keyboard */
