@@ -564,6 +564,7 @@ similar_to(void *user, const char *sentence)
 		return;
 	if (!catalog_list_near_row(&catalog->list, adapter->id, adapter->name))
 		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", catalog->list.message);
+	catalog_pursue_near(catalog);
 	store_free(adapter);
 }
 

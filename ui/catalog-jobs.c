@@ -23,8 +23,10 @@ struct catalog_job {
 	bool on;
 	char message[1024]; /* what went wrong, or what was done */
 	bool failed;
-	struct store_adapters *nearest;
-	float *values;
+	struct store_adapters *found;
+	struct store_query query;
+	struct store_vector vector;
+	float *values; /* of the vector */
 };
 
 static void
@@ -32,7 +34,7 @@ release(struct job *job)
 {
 	struct catalog_job *mine = (struct catalog_job *)job;
 
-	store_free(mine->nearest);
+	store_free(mine->found);
 	free(mine->ids);
 	free(mine->text);
 	free(mine->before);
@@ -40,11 +42,15 @@ release(struct job *job)
 	free(mine);
 }
 
-static void
+static bool
 submit(struct catalog_job *job)
 {
-	if (job_submit(job->catalog->view->workbench, &job->job) == 0)
-		workbench_status(job->catalog->view->workbench, ROLE_BAD, "out of memory");
+	struct workbench *workbench = job->catalog->view->workbench;
+
+	if (job_submit(workbench, &job->job) != 0)
+		return true;
+	workbench_status(workbench, ROLE_BAD, "out of memory");
+	return false;
 }
 
 void
@@ -251,51 +257,104 @@ catalog_write(struct catalog *catalog, enum catalog_write write, const int64_t *
 	submit(job);
 }
 
-/* ---- what is nearest to an adapter ---- */
+/* ---- searches by meaning ---- */
 
-/* The store that questions of meaning go to is kept: the embeddings it has read stay in memory. */
+/* The store that they go to is kept: the embeddings it has read stay in memory. */
 static void
-run_nearest(struct worker *worker, struct job *base)
+run_search(struct worker *worker, struct job *base)
 {
 	struct catalog_job *job = (struct catalog_job *)base;
 	struct catalog *catalog = job->catalog;
-	struct store_query query = {
-		.sort = STORE_SORT_NEAREST, .near_id = job->ids[0], .limit = NEAREST_ROWS
-	};
 
-	if (catalog->near_store == NULL && store_open(worker_host(worker)->home, STORE_READ_ONLY,
-					       NULL, 0, &catalog->near_store) != STORE_OK)
+	job->failed = true;
+	if (catalog->near_store == NULL &&
+	    store_open(worker_host(worker)->home, STORE_READ_ONLY, job->message,
+		sizeof job->message, &catalog->near_store) != STORE_OK)
 		return;
-	/* An adapter whose description nobody embedded has no neighbours: nothing is shown. */
-	if (!job_cancelled(base) &&
-	    store_search(catalog->near_store, &query, &job->nearest) != STORE_OK)
-		job->nearest = NULL;
+	if (job_cancelled(base))
+		return;
+	if (store_search(catalog->near_store, &job->query, &job->found) == STORE_OK)
+		job->failed = false;
+	else
+		snprintf(job->message, sizeof job->message, "%s", store_error(catalog->near_store));
 }
 
+/* An adapter whose description nobody embedded has no neighbours: nothing is shown. */
 static void
 nearest_done(struct catalog_job *job)
 {
-	if (job->nearest != NULL) {
-		catalog_details_nearest(&job->catalog->details, job->ids[0], job->nearest);
-		job->nearest = NULL;
-	}
+	if (job->failed || job->found == NULL)
+		return;
+	catalog_details_nearest(&job->catalog->details, job->query.near_id, job->found);
+	job->found = NULL;
 }
 
 void
 catalog_ask_nearest(struct catalog *catalog, int64_t id)
 {
-	struct catalog_job *job = new_job(catalog, TOPIC_SEARCH, run_nearest, nearest_done);
+	struct catalog_job *job = new_job(catalog, TOPIC_SEARCH, run_search, nearest_done);
 
 	if (job == NULL)
 		return;
-	job->ids = malloc(sizeof *job->ids);
-	if (job->ids == NULL) {
-		release(&job->job);
+	job->query = (struct store_query){
+		.sort = STORE_SORT_NEAREST, .near_id = id, .limit = NEAREST_ROWS
+	};
+	submit(job);
+}
+
+static void
+near_done(struct catalog_job *job)
+{
+	struct catalog *catalog = job->catalog;
+
+	catalog->nearing = false;
+	if (job->found == NULL && job->message[0] == '\0') {
+		catalog->list.near_wanted = true; /* dropped for newer work */
 		return;
 	}
-	job->ids[0] = id;
-	job->n_ids = 1;
-	submit(job);
+	if (job->failed)
+		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", job->message);
+	catalog_list_near_done(&catalog->list, job->failed ? NULL : job->found, job->message);
+	if (job->failed)
+		catalog->list.message[0] = '\0'; /* the status line has it */
+	else
+		job->found = NULL;
+	catalog_pursue_near(catalog);
+}
+
+void
+catalog_pursue_near(struct catalog *catalog)
+{
+	struct catalog_list *list = &catalog->list;
+	struct buffer text = { 0 };
+	struct catalog_job *job;
+
+	if (!list->near_wanted || catalog->nearing || catalog->embedding)
+		return;
+	job = new_job(catalog, TOPIC_SEARCH, run_search, near_done);
+	if (job == NULL)
+		return;
+	catalog_list_near_query(list, &job->query, &job->vector, &text);
+	/* The list may change while the worker reads: the job has its own copies. */
+	job->text = buffer_take(&text);
+	job->query.text = job->text;
+	if (job->query.near != NULL) {
+		job->before = strdup(job->vector.encoder_fingerprint);
+		job->values = malloc(job->vector.n_values * sizeof *job->values);
+		if (job->values != NULL)
+			memcpy(job->values, job->vector.values,
+			    job->vector.n_values * sizeof *job->values);
+		job->vector.encoder_fingerprint = job->before;
+		job->vector.values = job->values;
+		job->query.near = &job->vector;
+	}
+	if (job->text == NULL ||
+	    (job->query.near != NULL && (job->before == NULL || job->values == NULL))) {
+		release(&job->job);
+		workbench_status(catalog->view->workbench, ROLE_BAD, "out of memory");
+		return;
+	}
+	catalog->nearing = submit(job);
 }
 
 /* ---- what is near to a sentence ---- */
@@ -329,6 +388,7 @@ embed_done(struct catalog_job *job)
 	else if (job->values != NULL &&
 		 !catalog_list_near_vector(&catalog->list, &vector, job->text))
 		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", catalog->list.message);
+	catalog_pursue_near(catalog);
 }
 
 void
@@ -349,6 +409,5 @@ catalog_ask_near_sentence(struct catalog *catalog, const char *sentence)
 		release(&job->job);
 		return;
 	}
-	catalog->embedding = true;
-	submit(job);
+	catalog->embedding = submit(job);
 }

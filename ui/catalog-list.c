@@ -8,7 +8,8 @@
 #include "base/visible.h"
 #include "ui/catalog-list.h"
 
-#define PAGE_ROWS 256 /* in memory; several screens, and read in a few milliseconds */
+#define PAGE_ROWS 256  /* in memory; several screens, and read in a few milliseconds */
+#define NEAR_ROWS 1000 /* farther ones have nothing to do with what was asked */
 #define CHECKED_MARKS 256
 
 /* ---- searching ---- */
@@ -30,11 +31,21 @@ full_text(const struct catalog_list *list, const char *text, struct buffer *out)
 	buffer_text(out, text);
 }
 
+static void
+take_page(struct catalog_list *list, struct store_adapters *page, size_t first)
+{
+	store_free(list->page);
+	list->page = page;
+	list->page_first = first;
+	list->n_rows = (size_t)page->n_matching;
+	list->n_living = page->n_living;
+	list->message[0] = '\0';
+}
+
 /* Reads the window that holds row INDEX of the search for TEXT. */
 static bool
 load(struct catalog_list *list, const char *text, size_t index)
 {
-	struct store_vector near = { list->near_encoder, list->near_values, list->n_near_values };
 	struct buffer full = { 0 };
 	struct store_adapters *page;
 	struct store_query query = {
@@ -42,15 +53,17 @@ load(struct catalog_list *list, const char *text, size_t index)
 		.trashed = list->trashed,
 		.offset = index > PAGE_ROWS / 2 ? index - PAGE_ROWS / 2 : 0,
 		.limit = PAGE_ROWS,
-		.near_id = list->near_id,
 	};
 	uint64_t generation = store_generation(list->store);
 	enum store_status status;
 
 	full_text(list, text, &full);
 	query.text = buffer_string(&full);
-	if (list->sort == STORE_SORT_NEAREST && list->near_id == 0)
-		query.near = &near;
+	if (list->sort == STORE_SORT_NEAREST) {
+		/* Only whether the words and filters are acceptable, and then by somebody else. */
+		query.sort = STORE_SORT_NEWEST;
+		query.limit = 0;
+	}
 	if (buffer_failed(&full)) {
 		snprintf(list->message, sizeof list->message, "out of memory");
 		buffer_free(&full);
@@ -62,13 +75,14 @@ load(struct catalog_list *list, const char *text, size_t index)
 		remember_failure(list);
 		return false;
 	}
-	store_free(list->page);
-	list->page = page;
-	list->page_first = query.offset;
-	list->n_rows = (size_t)page->n_matching;
-	list->n_living = page->n_living;
 	list->generation = generation;
-	list->message[0] = '\0';
+	if (list->sort == STORE_SORT_NEAREST) {
+		store_free(page);
+		list->message[0] = '\0';
+		list->near_wanted = true;
+	} else {
+		take_page(list, page, query.offset);
+	}
 	return true;
 }
 
@@ -94,7 +108,8 @@ search(struct catalog_list *list, const char *text)
 {
 	if (!load(list, text, 0))
 		return false;
-	list->elapsed_ms = list->page->elapsed_ms;
+	if (list->page != NULL)
+		list->elapsed_ms = list->page->elapsed_ms;
 	list->cursor = list->top = 0;
 	return true;
 }
@@ -192,6 +207,7 @@ forget_near(struct catalog_list *list)
 	list->near_values = NULL;
 	list->n_near_values = 0;
 	list->near_id = 0;
+	list->near_wanted = false;
 	if (list->sort == STORE_SORT_NEAREST)
 		list->sort = list->far_sort;
 }
@@ -264,6 +280,41 @@ catalog_list_near_vector(
 	return go_near(list);
 }
 
+void
+catalog_list_near_query(struct catalog_list *list, struct store_query *query,
+    struct store_vector *vector, struct buffer *text)
+{
+	full_text(list, list->text, text);
+	*vector =
+	    (struct store_vector){ list->near_encoder, list->near_values, list->n_near_values };
+	*query = (struct store_query){ .text = buffer_string(text),
+		.sort = STORE_SORT_NEAREST,
+		.trashed = list->trashed,
+		.limit = NEAR_ROWS,
+		.near = list->near_id == 0 ? vector : NULL,
+		.near_id = list->near_id };
+	list->near_wanted = false;
+}
+
+void
+catalog_list_near_done(struct catalog_list *list, struct store_adapters *page, const char *message)
+{
+	if (list->sort != STORE_SORT_NEAREST) { /* ended meanwhile */
+		store_free(page);
+		return;
+	}
+	if (page == NULL) {
+		catalog_list_far(list);
+		visible_copy(list->message, sizeof list->message, message, strlen(message), 0);
+		return;
+	}
+	if (page->n_matching > page->n_rows)
+		page->n_matching = page->n_rows;
+	take_page(list, page, 0);
+	list->elapsed_ms = page->elapsed_ms;
+	keep_in_sight(list);
+}
+
 /* ---- refreshing ---- */
 
 /* Adapters that are gone (or came out of the trash) cannot stay marked. */
@@ -299,13 +350,10 @@ catalog_list_refresh(struct catalog_list *list, bool always)
 	current = catalog_list_current(list);
 	id = current != NULL ? current->id : 0;
 	if (!load(list, list->text, list->cursor)) {
-		/* The row that all are near to may be gone. */
-		if (list->near_label != NULL)
-			catalog_list_far(list);
 		list->generation = store_generation(list->store);
 		return true;
 	}
-	for (size_t i = 0; i < list->page->n_rows && id != 0; i++)
+	for (size_t i = 0; list->page != NULL && i < list->page->n_rows && id != 0; i++)
 		if (list->page->rows[i].id == id) {
 			size_t at = list->page_first + i, above = list->cursor - list->top;
 

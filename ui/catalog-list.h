@@ -4,6 +4,10 @@
  * Knows nothing of the screen. Only a window of rows around what is shown is in memory, so that a
  * catalog of any size scrolls alike. A search that the store refuses leaves the last rows as they
  * are and its sentence in message. One thread, the store handle's.
+ *
+ * A search by meaning looks at all embeddings, which takes too long to wait for: the list says what
+ * is wanted, somebody else asks the store (catalog_list_near_query()) and brings the rows
+ * (catalog_list_near_done()); until then the last rows stay.
  */
 #ifndef UI_CATALOG_LIST_H
 #define UI_CATALOG_LIST_H
@@ -12,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "store/store.h"
 
 struct catalog_list {
@@ -28,6 +33,7 @@ struct catalog_list {
 	float *near_values;
 	size_t n_near_values;
 	char *near_encoder; /* fingerprint */
+	bool near_wanted;   /* the rows are not yet those of the search by meaning */
 
 	struct store_adapters *page; /* rows page_first, page_first + 1, ... of n_rows */
 	size_t page_first;
@@ -60,6 +66,15 @@ bool catalog_list_near_row(struct catalog_list *list, int64_t id, const char *la
 bool catalog_list_near_vector(
     struct catalog_list *list, const struct store_vector *vector, const char *label);
 bool catalog_list_far(struct catalog_list *list); /* ends a search by meaning */
+
+/* The search by meaning that is wanted: its text into TEXT, the rest into QUERY and VECTOR, which
+ * point into the list. near_wanted is false from here on. */
+void catalog_list_near_query(struct catalog_list *list, struct store_query *query,
+    struct store_vector *vector, struct buffer *text);
+/* What came of it; takes PAGE over. NULL: it failed with MESSAGE, and the search by meaning ends.
+ */
+void catalog_list_near_done(
+    struct catalog_list *list, struct store_adapters *page, const char *message);
 
 /* Searches again when the catalog has changed since (or ALWAYS), with the cursor on the same
  * adapter where it is still there. True when it did. */

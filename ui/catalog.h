@@ -24,6 +24,7 @@ struct catalog {
 	bool details_in_sight;	       /* at the last drawing */
 	int64_t wanted_nearest;	       /* the adapter whose neighbours are asked for */
 	bool embedding;		       /* a sentence is with the encoder */
+	bool nearing;		       /* a search by meaning is with the worker */
 	struct store *near_store;      /* the jobs'; its cache of embeddings lives on */
 
 	/* What is being asked about, from one question to the next. */
@@ -52,6 +53,8 @@ void catalog_write(struct catalog *catalog, enum catalog_write write, const int6
 void catalog_ask_nearest(struct catalog *catalog, int64_t id);
 /* Sorts the list by nearness to a sentence, once the encoder has it. */
 void catalog_ask_near_sentence(struct catalog *catalog, const char *sentence);
+/* Has the search by meaning made that the list wants, if it wants one. */
+void catalog_pursue_near(struct catalog *catalog);
 void catalog_message(struct view *view, struct message *message);
 
 /* ---- catalog-actions.c: on the marked adapters, or the one under the cursor ---- */

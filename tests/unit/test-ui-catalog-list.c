@@ -32,6 +32,24 @@ add_many(struct store *store, const char *word, int n)
 	}
 }
 
+/* Asks what the list wants to know, as the workbench's worker does. */
+static void
+settle(struct catalog_list *list)
+{
+	struct store_query query;
+	struct store_vector vector;
+	struct store_adapters *page = NULL;
+	struct buffer text = { 0 };
+
+	assert_true(list->near_wanted);
+	catalog_list_near_query(list, &query, &vector, &text);
+	if (store_search(list->store, &query, &page) != STORE_OK)
+		page = NULL;
+	catalog_list_near_done(list, page, page == NULL ? store_error(list->store) : "");
+	assert_false(list->near_wanted);
+	buffer_free(&text);
+}
+
 static const char *
 name_at(struct catalog_list *list, size_t index)
 {
@@ -260,10 +278,19 @@ rows_near_a_sentence_or_a_row_come_nearest_first(void **state)
 	catalog_list_sort(list, 1);
 	vector.values = units[2];
 	assert_true(catalog_list_near_vector(list, &vector, "a sentence"));
+	assert_string_equal(name_at(list, 0), "r0"); /* the last rows stay for so long */
+	settle(list);
 	assert_string_equal(name_at(list, 0), "r2");
 	assert_string_equal(name_at(list, 2), "r0");
 	assert_float_equal(catalog_list_row(list, 1)->nearness, 0.8, 0.001);
+	assert_false(catalog_list_search(list, "rank>"));
+	assert_false(list->near_wanted);
+	assert_true(catalog_list_search(list, "name:r1"));
+	settle(list);
+	assert_int_equal(list->n_rows, 1);
+	assert_true(catalog_list_search(list, ""));
 	assert_true(catalog_list_near_row(list, first, "r0"));
+	settle(list);
 	assert_int_equal(list->n_rows, 2);
 	assert_string_equal(name_at(list, 0), "r1");
 	assert_true(catalog_list_far(list));
@@ -271,7 +298,8 @@ rows_near_a_sentence_or_a_row_come_nearest_first(void **state)
 	assert_null(list->near_label);
 	/* A row without an embedding is near to nothing: the list stays as it was. */
 	first = add_named(fixture->store, "plain", "no vector");
-	assert_false(catalog_list_near_row(list, first, "plain"));
+	assert_true(catalog_list_near_row(list, first, "plain"));
+	settle(list);
 	assert_true(list->message[0] != '\0');
 	assert_int_equal(list->n_rows, 4);
 	assert_int_equal(list->sort, STORE_SORT_OLDEST);
