@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ui/command-words.h"
 #include "ui/compare.h"
 #include "ui/terminal.h"
 
@@ -164,25 +165,20 @@ save_answered(void *user, const char *text)
 		compare_save(user, text);
 }
 
-/* A word for a command line. */
 static void
-quote(struct buffer *line, const char *word)
-{
-	buffer_char(line, '\'');
-	for (; *word != '\0'; word++)
-		if (*word == '\'')
-			buffer_text(line, "'\\''");
-		else
-			buffer_char(line, *word);
-	buffer_char(line, '\'');
-}
-
-static void
-run_built_line(struct compare *compare, struct buffer *line)
+run_built_line(struct compare *compare, struct buffer *line, void (*done)(void *user, int status))
 {
 	if (!buffer_failed(line))
-		workbench_run_line(compare->view->workbench, buffer_string(line), NULL, NULL);
+		workbench_run_line(compare->view->workbench, buffer_string(line), done, compare);
 	buffer_free(line);
+}
+
+/* More, or less, than one adapter as it is. */
+static bool
+is_mixed(const struct lane *lane)
+{
+	return lane->n_parts > 1 ||
+	       (lane->n_parts == 1 && (lane->parts[0].weight < 1 || lane->parts[0].weight > 1));
 }
 
 static void
@@ -194,11 +190,11 @@ export_answered(void *user, const char *path)
 
 	if (path == NULL || path[0] == '\0' || lane == NULL || lane->n_parts != 1)
 		return;
-	buffer_text(&line, "export --adapter ");
-	quote(&line, lane->parts[0].name);
-	buffer_text(&line, " --format peft --output ");
-	quote(&line, path);
-	run_built_line(compare, &line);
+	buffer_text(&line, "export --adapter");
+	add_adapter_word(&line, lane->parts[0].id, 1);
+	buffer_text(&line, " --format peft --output");
+	add_word(&line, path);
+	run_built_line(compare, &line, NULL);
 }
 
 void
@@ -213,14 +209,24 @@ compare_ask_export(struct compare *compare)
 	} else if (!lane_kept(lane)) {
 		workbench_status(
 		    workbench, ROLE_WARN, "keep the draft first: Enter on the Task line");
-	} else if (lane->n_parts > 1) {
+	} else if (is_mixed(lane)) {
 		workbench_status(
 		    workbench, ROLE_WARN, "merge the mix first (m), then export the result");
 	} else {
 		snprintf(path, sizeof path, "./%s-peft", lane->parts[0].name);
-		workbench_ask(workbench, "Export for PEFT to the directory", path, NULL,
+		workbench_ask(workbench, "Export for PEFT to the directory", path, complete_path,
 		    export_answered, compare);
 	}
+}
+
+/* The merged adapter stands beside the mix that it was made from. */
+static void
+merge_done(void *user, int status)
+{
+	struct compare *compare = user;
+
+	if (status == 0 && compare->merged_name != NULL)
+		add_answered(compare, compare->merged_name);
 }
 
 static void
@@ -233,17 +239,13 @@ merge_answered(void *user, const char *name)
 	if (name == NULL || name[0] == '\0' || lane == NULL || !lane_kept(lane))
 		return;
 	buffer_text(&line, "merge --adapters");
-	for (size_t i = 0; i < lane->n_parts; i++) {
-		char part[STORE_NAME_MAX + 32];
-
-		snprintf(part, sizeof part, "%s:%.6g", lane->parts[i].name,
-		    (double)lane->parts[i].weight);
-		buffer_char(&line, ' ');
-		quote(&line, part);
-	}
-	buffer_text(&line, " --keep --name ");
-	quote(&line, name);
-	run_built_line(compare, &line);
+	for (size_t i = 0; i < lane->n_parts; i++)
+		add_adapter_word(&line, lane->parts[i].id, (double)lane->parts[i].weight);
+	buffer_text(&line, " --keep --name");
+	add_word(&line, name);
+	free(compare->merged_name);
+	compare->merged_name = strdup(name);
+	run_built_line(compare, &line, merge_done);
 }
 
 void
@@ -253,7 +255,7 @@ compare_ask_merge(struct compare *compare)
 	struct workbench *workbench = compare->view->workbench;
 	struct buffer name = { 0 };
 
-	if (lane->n_parts < 2) {
+	if (!is_mixed(lane)) {
 		workbench_status(workbench, ROLE_WARN,
 		    "a mix is wanted: a adds one as a:0.5+b:0.5, w sets its weights");
 		return;
@@ -288,6 +290,6 @@ compare_ask_save(struct compare *compare)
 void
 compare_ask_file(struct compare *compare)
 {
-	workbench_ask(compare->view->workbench, "Run the prompts of the file", NULL, NULL,
+	workbench_ask(compare->view->workbench, "Run the prompts of the file", NULL, complete_path,
 	    file_answered, compare);
 }

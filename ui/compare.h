@@ -48,7 +48,8 @@ struct compare {
 	char draft_fault[1024]; /* why there is none */
 	int64_t comparison;	/* id of what is on the screen in the catalog; 0: not there */
 
-	bool first_start; /* nothing in the catalog, nothing done yet */
+	char *merged_name; /* of the merge that runs */
+	bool first_start;  /* nothing in the catalog, nothing done yet */
 	size_t suggestion;
 	struct prompt_file *file; /* a file of prompts that runs or ran */
 };

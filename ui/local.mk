@@ -6,7 +6,7 @@ ui_libui_la_SOURCES = \
 	ui/workbench.c ui/workbench.h ui/frame.h ui/view.h \
 	ui/terminal.c ui/terminal.h ui/theme.c ui/theme.h ui/draw.c ui/draw.h ui/keys.c ui/keys.h \
 	ui/queue.c ui/queue.h ui/worker.c ui/worker.h ui/script.c ui/script.h ui/rc.c ui/rc.h \
-	ui/popups.c ui/command-panel.c ui/view-help.c \
+	ui/popups.c ui/command-panel.c ui/command-words.c ui/command-words.h ui/view-help.c \
 	ui/prompt-line.c ui/prompt-line.h ui/field.c ui/field.h ui/diff.c ui/diff.h \
 	ui/view-compare.c ui/compare-actions.c ui/compare.h ui/compare-draw.c ui/compare-save.c \
 	ui/lane.c ui/lane.h ui/lane-pane.c ui/lane-run.c ui/lane-make.c \

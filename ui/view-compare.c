@@ -661,6 +661,7 @@ compare_close(struct view *view)
 	run_settings_free(&compare->settings);
 	prompt_file_free(compare->file);
 	free(compare->draft_task);
+	free(compare->merged_name);
 	free(compare);
 }
 
