@@ -621,7 +621,11 @@ choose_tasks(struct evaluation *run)
 			run->tasks[run->n_tasks++] = task;
 	}
 	if (run->n_tasks == 0)
-		context_fail(run->ctx, "the suite has no such task with test items");
+		context_fail(run->ctx,
+		    "the suite '%s' has no task '%s' of group '%s' with test items",
+		    run->suite_name,
+		    option_count(run->opt, "task") ? option_text(run->opt, "task") : "*",
+		    option_count(run->opt, "group") ? option_text(run->opt, "group") : "*");
 	return run->n_tasks > 0;
 }
 

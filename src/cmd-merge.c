@@ -2,18 +2,21 @@
 
 #include "config.h"
 
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/buffer.h"
 #include "src/adapter-output.h"
 #include "src/command.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
 static const struct option_spec options[] = {
-	{ "adapters", 'a', OPTION_ADAPTER, MANY | REQUIRED,
+	{ "adapters", 'a', OPTION_ADAPTER, MANY,
 	    "adapters to merge: names, paths or globs, each perhaps NAME:WEIGHT" },
 	{ "weights", 'w', OPTION_NUMBERS, 0, "one for each, instead of those in the names",
 	    .min = -1000, .max = 1000 },
@@ -64,17 +67,82 @@ add_input(struct context *ctx, struct inputs *inputs, const char *text)
 	return true;
 }
 
+/* A pattern's weight goes to all that it matches: "m-*:0.5" -> "m-*" and ":0.5". */
+static const char *
+cut_suffix(char *pattern)
+{
+	char *colon = strrchr(pattern, ':'), *end;
+
+	if (colon == NULL || colon[1] == '\0')
+		return "";
+	strtod(colon + 1, &end);
+	if (*end != '\0')
+		return "";
+	*colon = '\0';
+	return colon + 1;
+}
+
+static bool
+add_match(struct context *ctx, struct inputs *inputs, const char *name, const char *weight)
+{
+	struct buffer text = { 0 };
+	bool fine;
+
+	buffer_printf(&text, "%s%s%s", name, weight[0] ? ":" : "", weight);
+	fine = !buffer_failed(&text) && add_input(ctx, inputs, buffer_string(&text));
+	buffer_free(&text);
+	return fine;
+}
+
+/* The adapters of the catalog whose names PATTERN matches. */
+static bool
+add_names(struct context *ctx, struct inputs *inputs, const char *pattern, const char *weight)
+{
+	struct store_strings *names;
+	struct store *store;
+	size_t before = inputs->n;
+	bool fine = true;
+
+	if (!workplace_store(ctx, &store))
+		return false;
+	if (store_names(store, "", SIZE_MAX, &names) != STORE_OK) {
+		context_fail(ctx, "%s", store_error(store));
+		return false;
+	}
+	for (size_t i = 0; i < names->n_rows && fine; i++)
+		if (fnmatch(pattern, names->rows[i], 0) == 0)
+			fine = add_match(ctx, inputs, names->rows[i], weight);
+	store_free(names);
+	if (fine && inputs->n == before)
+		context_fail(ctx, "'%s' matches no file and no name in the catalog", pattern);
+	return fine && inputs->n > before;
+}
+
+/* A name, a path, or a pattern of paths or else of names. */
 static bool
 add_inputs(struct context *ctx, struct inputs *inputs, const char *text)
 {
+	char *pattern;
+	const char *weight;
 	glob_t found;
 	bool fine = true;
 
-	if (strpbrk(text, "*?[") == NULL || glob(text, 0, NULL, &found) != 0)
+	if (strpbrk(text, "*?[") == NULL || access(text, F_OK) == 0)
 		return add_input(ctx, inputs, text);
-	for (size_t i = 0; i < found.gl_pathc && fine; i++)
-		fine = add_input(ctx, inputs, found.gl_pathv[i]);
-	globfree(&found);
+	pattern = strdup(text);
+	if (pattern == NULL) {
+		context_fail(ctx, "out of memory");
+		return false;
+	}
+	weight = cut_suffix(pattern);
+	if (glob(pattern, 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc && fine; i++)
+			fine = add_match(ctx, inputs, found.gl_pathv[i], weight);
+		globfree(&found);
+	} else {
+		fine = add_names(ctx, inputs, pattern, weight);
+	}
+	free(pattern);
 	return fine;
 }
 
@@ -95,23 +163,21 @@ list_strategies(struct context *ctx)
 
 /* Equal shares unless weights are given: the mean, not the sum, is what people expect of a merge.
  */
-static bool
+static int
 settle_weights(struct context *ctx, const struct options *opt, struct inputs *inputs)
 {
 	size_t n;
 	const double *weights = option_numbers(opt, "weights", &n);
 
-	if (n != 0 && n != inputs->n) {
-		context_usage(ctx, "%zu weights for %zu adapters", n, inputs->n);
-		return false;
-	}
+	if (n != 0 && n != inputs->n)
+		return context_usage(ctx, "%zu weights for %zu adapters", n, inputs->n);
 	for (size_t i = 0; i < inputs->n; i++) {
 		if (n != 0)
 			inputs->weights[i] = (float)weights[i];
 		else if (!inputs->weighted)
 			inputs->weights[i] = 1.0f / (float)inputs->n;
 	}
-	return true;
+	return 0;
 }
 
 static int
@@ -129,9 +195,14 @@ merge_run(struct context *ctx, const struct options *opt)
 		list_strategies(ctx);
 		return 0;
 	}
+	if (option_count(opt, "adapters") == 0)
+		return context_usage(ctx, "--adapters is wanted: names, paths or globs");
 	for (size_t i = 0; i < option_count(opt, "adapters") && fine; i++)
 		fine = add_inputs(ctx, &inputs, option_nth(opt, "adapters", i));
-	fine = fine && settle_weights(ctx, opt, &inputs);
+	if (fine) {
+		status = settle_weights(ctx, opt, &inputs);
+		fine = status == 0;
+	}
 	if (fine && t2l_adapter_merge(strategy, inputs.adapters, inputs.weights, inputs.n, &merged,
 			&err) != T2L_OK)
 		status = context_fail_error(ctx, &err);

@@ -328,6 +328,11 @@ struct embed {
 static bool
 embed_text(struct embed *run, const char *text)
 {
+	if (!utf8_valid(text, strlen(text))) {
+		context_fail(run->ctx, "the text '%s' is not valid UTF-8", text);
+		return false;
+	}
+
 	int dimension = t2l_encoder_facts(run->encoder)->dimension;
 	float *values = malloc((size_t)dimension * sizeof *values);
 	struct t2l_error err = { .message = "out of memory" };

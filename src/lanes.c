@@ -37,8 +37,13 @@ new_prompt(struct context *ctx, struct prompts *prompts)
 bool
 prompts_add_text(struct context *ctx, struct prompts *prompts, const char *text)
 {
-	struct prompt *prompt = new_prompt(ctx, prompts);
+	struct prompt *prompt;
 
+	if (!utf8_valid(text, strlen(text))) {
+		context_fail(ctx, "the prompt '%s' is not valid UTF-8", text);
+		return false;
+	}
+	prompt = new_prompt(ctx, prompts);
 	return prompt != NULL && (prompt->text = strdup(text)) != NULL;
 }
 

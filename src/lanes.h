@@ -33,7 +33,8 @@ void prompts_free(struct prompts *prompts);
 /* The options that say how tokens are drawn; every command that runs lanes has them. lane_options[]
  * is spliced into a command's table by LANE_OPTIONS. */
 #define LANE_OPTIONS                                                                               \
-	{ "max-tokens", 0, OPTION_INTEGER, 0, "new tokens at most", .min = 1, .max = 1e9,          \
+	{ "config", 0, OPTION_PATH, 0, "settings file (TOML or YAML)" },                           \
+	    { "max-tokens", 0, OPTION_INTEGER, 0, "new tokens at most", .min = 1, .max = 1e9,          \
 		.setting = "infer.max_tokens" },                                                   \
 	    { "greedy", 0, OPTION_FLAG, 0, "always the likeliest token" },                         \
 	    { "temperature", 0, OPTION_NUMBER, 0, "0: greedy", .min = 0, .max = 100,               \

@@ -36,8 +36,9 @@ catch_signals(void)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-	/* A reader that went away is an error of write(), not a death. */
+	/* A reader that went away and a file over the limit are errors of write(), not a death. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static void
@@ -113,8 +114,9 @@ main(int argc, char **argv)
 	ctx.workplace = workplace_new();
 	status =
 	    ctx.workplace == NULL ? context_fail(&ctx, "out of memory") : run(&ctx, argc, argv);
-	if (fflush(stdout) != 0 && status == 0)
-		status = context_fail(&ctx, "the results could not be written");
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
+		status = context_fail(&ctx,
+		    "standard output cannot be written; is the disk full or the reader gone?");
 	if (atomic_load(&cancelled) && status != 0)
 		status = 130;
 	workplace_free(ctx.workplace);
