@@ -13,4 +13,5 @@ if HAVE_CMOCKA
 include tests/unit/local.mk
 endif
 include tests/screen/local.mk
+include tests/cli/local.mk
 include tests/fuzz/local.mk

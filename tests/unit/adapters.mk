@@ -26,10 +26,6 @@ tests_unit_test_merge_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_merge_LDADD = $(UNIT_LDADD)
 tests_unit_test_merge_LDFLAGS = $(UNIT_LDFLAGS)
 
-EXTRA_PROGRAMS += tests/bench/bench-generate
-tests_bench_bench_generate_SOURCES = tests/bench/bench-generate.c
-tests_bench_bench_generate_LDADD = $(UNIT_LDADD)
-tests_bench_bench_generate_LDFLAGS = $(UNIT_LDFLAGS)
 
 UNIT_TESTS += tests/unit/test-generate
 tests_unit_test_generate_SOURCES = tests/unit/test-generate.c tests/unit/temporary-folder.h

@@ -8,9 +8,3 @@ tests_unit_test_cpu_matmul_SOURCES = tests/unit/test-cpu-matmul.c
 tests_unit_test_cpu_matmul_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cpu_matmul_LDADD = $(UNIT_LDADD)
 tests_unit_test_cpu_matmul_LDFLAGS = $(UNIT_LDFLAGS)
-
-# Shares of the machine's peak rate and memory bandwidth: make tests/bench/bench-matmul && tests/bench/bench-matmul
-EXTRA_PROGRAMS += tests/bench/bench-matmul
-tests_bench_bench_matmul_SOURCES = tests/bench/bench-matmul.c
-tests_bench_bench_matmul_LDADD = $(UNIT_LDADD)
-tests_bench_bench_matmul_LDFLAGS = $(UNIT_LDFLAGS)

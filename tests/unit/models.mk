@@ -25,12 +25,3 @@ tests_unit_test_session_LDADD = $(UNIT_LDADD)
 tests_unit_test_session_LDFLAGS = $(UNIT_LDFLAGS)
 
 # What a step of K lanes costs on a model larger than the caches:
-# make tests/bench/make-random-model tests/bench/bench-decode
-# tests/bench/make-random-model random.gguf && tests/bench/bench-decode random.gguf
-EXTRA_PROGRAMS += tests/bench/make-random-model tests/bench/bench-decode
-tests_bench_make_random_model_SOURCES = tests/bench/make-random-model.c
-tests_bench_make_random_model_LDADD = $(UNIT_LDADD)
-tests_bench_make_random_model_LDFLAGS = $(UNIT_LDFLAGS)
-tests_bench_bench_decode_SOURCES = tests/bench/bench-decode.c
-tests_bench_bench_decode_LDADD = $(UNIT_LDADD)
-tests_bench_bench_decode_LDFLAGS = $(UNIT_LDFLAGS)

@@ -37,10 +37,3 @@ tests_unit_test_store_crash_SOURCES = tests/unit/test-store-crash.c \
 	tests/unit/test-store-fixture.h
 tests_unit_test_store_crash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_store_crash_LDADD = $(STORE_TEST_LDADD)
-
-# How long searches take among 100,000 rows: make tests/bench/bench-catalog && tests/bench/bench-catalog
-EXTRA_PROGRAMS += tests/bench/bench-catalog
-tests_bench_bench_catalog_SOURCES = tests/bench/bench-catalog.c
-tests_bench_bench_catalog_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
-tests_bench_bench_catalog_LDADD = store/libstore.la base/libbase.la \
-	$(SQLITE_LIBS) $(NETTLE_LIBS) $(UTF8PROC_LIBS)

@@ -21,12 +21,3 @@ tests_unit_test_ops_gradients_SOURCES = tests/unit/test-ops-gradients.c tests/un
 tests_unit_test_ops_gradients_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ops_gradients_LDADD = $(UNIT_LDADD)
 tests_unit_test_ops_gradients_LDFLAGS = $(UNIT_LDFLAGS)
-
-# make tests/bench/bench-attention tests/bench/bench-training-ops, then run them.
-EXTRA_PROGRAMS += tests/bench/bench-attention tests/bench/bench-training-ops
-tests_bench_bench_attention_SOURCES = tests/bench/bench-attention.c
-tests_bench_bench_attention_LDADD = $(UNIT_LDADD)
-tests_bench_bench_attention_LDFLAGS = $(UNIT_LDFLAGS)
-tests_bench_bench_training_ops_SOURCES = tests/bench/bench-training-ops.c
-tests_bench_bench_training_ops_LDADD = $(UNIT_LDADD)
-tests_bench_bench_training_ops_LDFLAGS = $(UNIT_LDFLAGS)
