@@ -3,7 +3,6 @@
 
 #include "config.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,9 @@
 #include "base/buffer.h"
 #include "base/number.h"
 #include "ui/catalog.h"
+#include "ui/command-words.h"
 
-enum { MAX_MERGED = 64, MAX_LANES = 8, MAX_PATHS = 200 };
+enum { MAX_MERGED = 64, MAX_LANES = 8 };
 
 /* Takes what is marked (or the row under the cursor) as what the next questions are about. */
 static bool
@@ -57,26 +57,6 @@ target(struct catalog *catalog, size_t i)
 	return NULL;
 }
 
-/* TEXT as a word of a command line, after a blank. */
-static void
-add_word(struct buffer *line, const char *text)
-{
-	buffer_text(line, " '");
-	for (; *text != '\0'; text++)
-		if (*text == '\'')
-			buffer_text(line, "'\\''");
-		else
-			buffer_char(line, *text);
-	buffer_char(line, '\'');
-}
-
-/* By id: a file of the adapter's name may lie in the current folder. */
-static void
-add_id(struct buffer *line, int64_t id)
-{
-	buffer_printf(line, " '#%lld'", (long long)id);
-}
-
 static void
 command_done(void *user, int status)
 {
@@ -95,37 +75,6 @@ run_line(struct catalog *catalog, struct buffer *line)
 		workbench_run_line(
 		    catalog->view->workbench, buffer_string(line), command_done, catalog);
 	buffer_free(line);
-}
-
-/* ---- paths ---- */
-
-/* Files that begin with TEXT, folders with a slash behind. */
-static char **
-complete_path(void *user, const char *text)
-{
-	struct buffer pattern = { 0 };
-	char **words = NULL;
-	glob_t found;
-
-	(void)user;
-	for (const char *at = text; *at != '\0'; at++) {
-		if (strchr("*?[\\", *at) != NULL)
-			buffer_char(&pattern, '\\');
-		buffer_char(&pattern, *at);
-	}
-	buffer_char(&pattern, '*');
-	if (glob(buffer_string(&pattern), GLOB_MARK | GLOB_TILDE, NULL, &found) == 0) {
-		size_t n = found.gl_pathc < MAX_PATHS ? found.gl_pathc : MAX_PATHS, kept = 0;
-
-		words = calloc(n + 1, sizeof *words);
-		for (size_t i = 0; words != NULL && i < n; i++) {
-			words[kept] = strdup(found.gl_pathv[i]);
-			kept += words[kept] != NULL;
-		}
-		globfree(&found);
-	}
-	buffer_free(&pattern);
-	return words;
 }
 
 /* ---- compare ---- */
@@ -154,7 +103,7 @@ merge_named(void *user, const char *name)
 		return;
 	buffer_text(&line, "merge --adapters");
 	for (size_t i = 0; i < catalog->n_ids; i++)
-		add_id(&line, catalog->ids[i]);
+		add_adapter_word(&line, catalog->ids[i], 1);
 	buffer_printf(
 	    &line, " --merge-strategy %s --weights %s", catalog->strategy, catalog->weights);
 	if (name[0] != '\0') {
@@ -352,7 +301,7 @@ export_to(void *user, const char *path)
 		if (catalog->n_ids > 1)
 			buffer_printf(&output, "/%s", adapter->name);
 		buffer_text(&line, "export --format peft --adapter");
-		add_id(&line, adapter->id);
+		add_adapter_word(&line, adapter->id, 1);
 		buffer_text(&line, " --output");
 		add_word(&line, buffer_string(&output));
 		run_line(catalog, &line);
