@@ -15,3 +15,4 @@ endif
 include tests/screen/local.mk
 include tests/cli/local.mk
 include tests/fuzz/local.mk
+include tests/bench/local.mk
