@@ -1,9 +1,9 @@
 /*
  * ui/catalog.h - the Catalog view's state, shared by the files that make it up.
  *
- * view-catalog.c draws and reads keys; catalog-actions.c asks and runs commands; catalog-jobs.c is
- * what goes to the worker: writes (they wait for the disk) and questions of meaning (they wait for
- * the encoder). Screen thread, but for the jobs.
+ * view-catalog.c reads keys; catalog-draw.c draws; catalog-actions.c asks and runs commands;
+ * catalog-jobs.c is what goes to the worker: writes (they wait for the disk) and questions of
+ * meaning (they wait for the encoder). Screen thread, but for the jobs.
  */
 #ifndef UI_CATALOG_H
 #define UI_CATALOG_H
@@ -32,6 +32,15 @@ struct catalog {
 	size_t n_ids;
 	char *strategy, *weights;
 };
+
+/* ---- view-catalog.c ---- */
+
+/* Asks for a tick in MS at the latest. */
+void catalog_wake_in(struct catalog *catalog, int64_t ms);
+
+/* ---- catalog-draw.c ---- */
+
+void catalog_draw(struct view *view, struct area area);
 
 /* ---- catalog-jobs.c ---- */
 

@@ -11,6 +11,6 @@ ui_libui_la_SOURCES = \
 	ui/view-compare.c ui/compare-actions.c ui/compare.h ui/compare-draw.c ui/compare-save.c \
 	ui/lane.c ui/lane.h ui/lane-pane.c ui/lane-run.c ui/lane-make.c \
 	ui/sliders.c ui/settings-popup.c ui/prompt-file.c \
-	ui/view-catalog.c ui/catalog.h ui/catalog-actions.c ui/catalog-jobs.c \
+	ui/view-catalog.c ui/catalog.h ui/catalog-draw.c ui/catalog-actions.c ui/catalog-jobs.c \
 	ui/catalog-list.c ui/catalog-list.h ui/catalog-columns.c ui/catalog-columns.h \
 	ui/catalog-details.c ui/catalog-details.h
