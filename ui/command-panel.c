@@ -189,16 +189,43 @@ panel_tick(struct view *view, int64_t now_ms)
 		open_window(panel);
 }
 
+struct view *
+command_panel_view(struct command_panel *panel)
+{
+	return &panel->view;
+}
+
+/* The percentage on the bar that stands on the last line; -1: there is none. */
+static int
+percentage(const struct buffer *text)
+{
+	size_t end = text->n, start;
+
+	while (end > 0 && text->bytes[end - 1] != '%' && text->bytes[end - 1] != '\n')
+		end--;
+	if (end < 3 || text->bytes[end - 1] != '%' || text->bytes[end - 2] != ' ')
+		return -1;
+	start = end - 2;
+	while (start > 0 && text->bytes[start - 1] >= '0' && text->bytes[start - 1] <= '9')
+		start--;
+	return start < end - 2 && end - start <= 5 ? atoi(text->bytes + start) : -1;
+}
+
 const char *
 command_panel_running(const struct command_panel *panel)
 {
 	static char words[64]; /* the screen thread's */
-	size_t n;
+	int n, percent;
 
 	if (panel == NULL || panel->n_running == 0 || panel->line == NULL)
 		return NULL;
-	n = strcspn(panel->line, " ");
-	snprintf(words, sizeof words, "[%.*s runs]", n < 20 ? (int)n : 20, panel->line);
+	n = (int)strcspn(panel->line, " ");
+	n = n < 20 ? n : 20;
+	percent = percentage(&panel->text);
+	if (percent >= 0)
+		snprintf(words, sizeof words, "[%.*s %d %%]", n, panel->line, percent);
+	else
+		snprintf(words, sizeof words, "[%.*s runs]", n, panel->line);
 	return words;
 }
 

@@ -54,6 +54,7 @@ void popup_ask(struct workbench *workbench, const struct ask *ask);
 /* ---- command-panel.c: ":" and what commands say ---- */
 
 struct command_panel *command_panel_new(struct workbench *workbench);
+struct view *command_panel_view(struct command_panel *panel);
 void command_panel_free(struct command_panel *panel);
 /* A line as if it were typed at the prompt. */
 void command_panel_run(struct workbench *workbench, const char *line);
@@ -71,6 +72,6 @@ void help_show(struct workbench *workbench, const struct view *view);
 void frame_push_view(struct workbench *workbench, struct view *view);
 /* The theme by NAME with t2lrc's colours over it; false: there is no such theme. */
 bool frame_set_theme(struct workbench *workbench, const char *name);
-bool frame_idle(const struct workbench *workbench);
+bool frame_idle(struct workbench *workbench);
 
 #endif

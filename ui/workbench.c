@@ -471,28 +471,33 @@ workbench_press(struct workbench *workbench, unsigned key)
 
 /* ---- the loop ---- */
 
-static int64_t
-next_wake(const struct workbench *workbench)
+/* Everything that may want a tick: views, popups, and the command panel, which is neither. NULL
+ * after the last. */
+static struct view *
+timed_view(struct workbench *workbench, size_t at)
 {
+	if (at < workbench->n_views)
+		return &workbench->views[at];
+	at -= workbench->n_views;
+	if (at == 0)
+		return command_panel_view(workbench->panel);
+	return at <= workbench->n_popups ? workbench->popups[at - 1] : NULL;
+}
+
+static int64_t
+next_wake(struct workbench *workbench)
+{
+	const struct view *view;
 	int64_t wake = 0;
 
-	for (size_t i = 0; i < workbench->n_views; i++) {
-		int64_t ms = workbench->views[i].wake_ms;
-
-		if (ms != 0 && (wake == 0 || ms < wake))
-			wake = ms;
-	}
-	for (size_t i = 0; i < workbench->n_popups; i++) {
-		int64_t ms = workbench->popups[i]->wake_ms;
-
-		if (ms != 0 && (wake == 0 || ms < wake))
-			wake = ms;
-	}
+	for (size_t i = 0; (view = timed_view(workbench, i)) != NULL; i++)
+		if (view->wake_ms != 0 && (wake == 0 || view->wake_ms < wake))
+			wake = view->wake_ms;
 	return wake;
 }
 
 bool
-frame_idle(const struct workbench *workbench)
+frame_idle(struct workbench *workbench)
 {
 	for (int topic = 0; topic < N_TOPICS; topic++)
 		if (workbench->n_jobs[topic] > 0)
@@ -514,12 +519,11 @@ static bool
 run_timers(struct workbench *workbench)
 {
 	int64_t now = workbench_now_ms();
+	struct view *view;
 	bool any = false;
 
-	for (size_t i = 0; i < workbench->n_views; i++)
-		any |= tick(&workbench->views[i], now);
-	for (size_t i = 0; i < workbench->n_popups; i++)
-		any |= tick(workbench->popups[i], now);
+	for (size_t i = 0; (view = timed_view(workbench, i)) != NULL; i++)
+		any |= tick(view, now);
 	return any;
 }
 
