@@ -96,6 +96,10 @@ do_wait(struct script *script, struct workbench *workbench, char *nothing)
 {
 	(void)nothing;
 	script->waiting = !frame_idle(workbench);
+	/* A view may look at the catalog when it draws, and frames are left out while keys come
+	 * fast: what follows finds the same state however fast the machine is. */
+	if (!script->waiting)
+		workbench_redraw(workbench);
 	return true;
 }
 
@@ -147,10 +151,8 @@ script_step(struct script *script, struct workbench *workbench)
 {
 	char *line, *argument;
 
-	if (script->waiting) {
-		script->waiting = !frame_idle(workbench);
-		return true;
-	}
+	if (script->waiting)
+		return do_wait(script, workbench, script->rest);
 	line = strsep(&script->rest, "\n");
 	if (line == NULL)
 		return false;
