@@ -163,6 +163,7 @@ compare_draw(struct compare *compare, struct area area)
 {
 	struct area task = area_top(&area, 3), prompt = area_top(&area, 3);
 
+	compare->columns = area.columns;
 	draw_task(compare, task);
 	draw_prompt(compare, prompt);
 	if (compare->first_start)

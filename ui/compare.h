@@ -49,6 +49,7 @@ struct compare {
 	int64_t comparison;	/* id of what is on the screen in the catalog; 0: not there */
 
 	char *merged_name; /* of the merge that runs */
+	int columns;	   /* of the last drawing */
 	bool first_start;  /* nothing in the catalog, nothing done yet */
 	size_t suggestion;
 	struct prompt_file *file; /* a file of prompts that runs or ran */

@@ -39,7 +39,7 @@ enum {
 	K_F1,
 	K_PASTE_START, /* bracketed paste: what follows is text, not commands */
 	K_PASTE_END,
-	K_RESIZE
+	K_CLICK /* terminal_click() says where */
 };
 
 /* REQUEST is a number of the view's own enum; > 0. */

@@ -28,6 +28,7 @@ static struct {
 	FILE *in, *out;
 	int wake_fd;
 	bool hidden, has_saved;
+	int click_row, click_column;
 	struct termios saved;
 	volatile sig_atomic_t resized, ending, continued;
 } terminal;
@@ -77,7 +78,7 @@ on_continue(int number)
 static void
 restore_raw(void)
 {
-	static const char reset[] = "\033[0m\033[?2004l\033[?1l\033>\033[?25h\033[?1049l\r\n";
+	static const char reset[] = "\033[0m\033[?1000l\033[?1006l\033[?2004l\033[?1l\033>\033[?25h\033[?1049l\r\n";
 
 	if (terminal.hidden || terminal.screen == NULL)
 		return;
@@ -290,6 +291,39 @@ after_escape(void)
 	}
 }
 
+void
+terminal_mouse(void)
+{
+	mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+	/* Clicks count when the button goes down: there is nothing to drag. */
+	mouseinterval(0);
+}
+
+void
+terminal_click(int *row, int *column)
+{
+	*row = terminal.click_row;
+	*column = terminal.click_column;
+}
+
+static key_code
+mouse_key(void)
+{
+	MEVENT event;
+
+	if (getmouse(&event) != OK)
+		return K_NONE;
+	if (event.bstate & BUTTON4_PRESSED)
+		return K_UP;
+	if (event.bstate & BUTTON5_PRESSED)
+		return K_DOWN;
+	if (!(event.bstate & (BUTTON1_PRESSED | BUTTON1_CLICKED)))
+		return K_NONE;
+	terminal.click_row = event.y;
+	terminal.click_column = event.x;
+	return K_CLICK;
+}
+
 key_code
 terminal_key(void)
 {
@@ -300,6 +334,13 @@ terminal_key(void)
 		case OK:
 			return character == K_ESC ? after_escape() : plain_key(character);
 		case KEY_CODE_YES:
+			if (character == KEY_MOUSE) {
+				key_code key = mouse_key();
+
+				if (key != K_NONE)
+					return key;
+				break;
+			}
 			for (size_t i = 0; i < sizeof keypad_keys / sizeof keypad_keys[0]; i++)
 				if (keypad_keys[i].curses == character)
 					return keypad_keys[i].key;

@@ -19,8 +19,12 @@ void terminal_stop(void);
 
 /* File descriptor to poll for keys; -1 on a hidden screen. */
 int terminal_fd(void);
-/* The next key that is there, K_NONE when none is. K_RESIZE never: see terminal_resized(). */
+/* The next key that is there, K_NONE when none is. */
 key_code terminal_key(void);
+
+/* Clicks become K_CLICK, the wheel K_UP and K_DOWN; selecting text needs Shift then. */
+void terminal_mouse(void);
+void terminal_click(int *row, int *column); /* of the last K_CLICK */
 
 /* Each true once after it happened. */
 bool terminal_resized(void);

@@ -565,6 +565,22 @@ compare_paste(struct view *view, const char *text, size_t n_bytes)
 	}
 }
 
+/* Task and Prompt have three rows each; below are the lanes, side by side or as tabs. */
+static void
+compare_click(struct view *view, int row, int column)
+{
+	struct compare *compare = compare_of(view);
+	size_t across = lane_panes_across(compare->n_lanes, compare->columns);
+
+	compare->focus = row < 3 ? FOCUS_TASK : row < 6 ? FOCUS_PROMPT : FOCUS_LANES;
+	if (row >= 6 && across == compare->n_lanes && compare->columns > 0) {
+		size_t place = (size_t)column * across / (size_t)compare->columns;
+
+		compare->cursor = place < across ? place : across - 1;
+		compare_count_differences(compare);
+	}
+}
+
 /* ---- the view ---- */
 
 static void
@@ -682,6 +698,7 @@ const struct view_ops view_compare = {
 	.draw = compare_draw_view,
 	.key = compare_key,
 	.paste = compare_paste,
+	.click = compare_click,
 	.message = compare_message,
 	.tick = compare_tick,
 };

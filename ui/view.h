@@ -40,6 +40,8 @@ struct view_ops {
 	bool (*key)(struct view *view, key_code key);
 	/* Pasted text, UTF-8; whoever has no text field leaves this NULL. */
 	void (*paste)(struct view *view, const char *text, size_t n_bytes);
+	/* A click into the view's area, whose corner is 0,0; may be NULL. */
+	void (*click)(struct view *view, int row, int column);
 	/* From a job of this view; MESSAGE is freed afterwards. May be NULL. */
 	void (*message)(struct view *view, struct message *message);
 	/* Called when view->wake_ms has come (it is 0 again then). May be NULL. */

@@ -422,6 +422,29 @@ take_paste(struct workbench *workbench, key_code key)
 	}
 }
 
+/* A name in the header shows its view; the rest is the view's. Popups have no use for clicks. */
+static void
+click(struct workbench *workbench)
+{
+	const struct view *view = &workbench->views[workbench->shown];
+	int row, column, end = COLS - 1;
+
+	terminal_click(&row, &column);
+	if (workbench->n_popups > 0)
+		return;
+	if (row > 0 && view->ops->click != NULL)
+		view->ops->click(&workbench->views[workbench->shown], row - 1, column);
+	for (size_t i = workbench->n_views; row == 0 && i > 0; i--) {
+		int width = draw_width(workbench->views[i - 1].ops->title) + 2;
+
+		if (column >= end - width && column < end) {
+			show(workbench, i - 1);
+			break;
+		}
+		end -= width + 1;
+	}
+}
+
 void
 workbench_press(struct workbench *workbench, unsigned key)
 {
@@ -437,6 +460,10 @@ workbench_press(struct workbench *workbench, unsigned key)
 		return;
 	}
 	workbench->status[0] = '\0';
+	if (key == K_CLICK) {
+		click(workbench);
+		return;
+	}
 	if (COLS < MIN_COLUMNS || LINES < MIN_LINES) {
 		/* Keys would change what cannot be seen. */
 		request = binding_find(frame_bindings, key);
@@ -657,7 +684,7 @@ static const char *
 start(struct workbench *workbench, char *message, size_t size)
 {
 	const struct workbench_host *host = workbench->host;
-	const char *why;
+	const char *why, *mouse;
 
 	workbench->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	message_queue_init(&workbench->messages, workbench->wake_fd);
@@ -678,6 +705,9 @@ start(struct workbench *workbench, char *message, size_t size)
 					    ? workbench->rc.theme
 					    : host->setting(host->user, "ui.theme")))
 		workbench_status(workbench, ROLE_WARN, "no such theme; dark is used");
+	mouse = host->setting(host->user, "ui.mouse");
+	if (mouse != NULL && strcmp(mouse, "true") == 0)
+		terminal_mouse();
 	workbench->panel = command_panel_new(workbench);
 	workbench->lanes = worker_start(host, &workbench->messages);
 	workbench->commands = worker_start(host, &workbench->messages);
