@@ -2,7 +2,9 @@
 
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/command.h"
 #include "src/options.h"
@@ -38,6 +40,26 @@ fits(struct context *ctx, const struct options *opt, const struct t2l_adapter *a
 	return true;
 }
 
+/* The folder's or file's own name without its ending, when the catalog would take it; NULL else. */
+static const char *
+name_of(struct context *ctx, const char *path, char *name, size_t size)
+{
+	size_t n = strlen(path), from;
+	struct store *store;
+	char *dot;
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	for (from = n; from > 0 && path[from - 1] != '/'; from--)
+		;
+	snprintf(name, size, "%.*s", (int)(n - from), path + from);
+	dot = strrchr(name, '.');
+	if (dot != NULL && dot != name)
+		*dot = '\0';
+	return workplace_store(ctx, &store) && store_check_name(store, name) == STORE_OK ? name
+											 : NULL;
+}
+
 static bool
 import_one(struct context *ctx, const struct options *opt, const char *path,
     const struct keep_options *keep)
@@ -45,14 +67,19 @@ import_one(struct context *ctx, const struct options *opt, const char *path,
 	struct t2l_adapter *adapter, *labelled;
 	struct t2l_error err;
 	struct kept kept;
+	const char *label = NULL;
+	char name[STORE_NAME_MAX + 1];
 	bool fine;
 
 	if (t2l_adapter_open(path, &adapter, &err) != T2L_OK) {
 		context_fail_error(ctx, &err);
 		return false;
 	}
-	fine =
-	    t2l_adapter_relabel(adapter, NULL, option_text(opt, "task"), &labelled, &err) == T2L_OK;
+	if (keep->name == NULL && t2l_adapter_facts(adapter)->name[0] == '\0' &&
+	    t2l_adapter_facts(adapter)->task[0] == '\0' && option_text(opt, "task") == NULL)
+		label = name_of(ctx, path, name, sizeof name);
+	fine = t2l_adapter_relabel(adapter, label, option_text(opt, "task"), &labelled, &err) ==
+	       T2L_OK;
 	t2l_adapter_close(adapter);
 	if (!fine) {
 		context_fail_error(ctx, &err);

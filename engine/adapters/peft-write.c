@@ -314,9 +314,9 @@ t2l_adapter_export_peft(const struct t2l_adapter *adapter, const char *directory
 	    snprintf(model_path, sizeof model_path, "%s/" PEFT_MODEL_NAME, directory) >=
 		(int)sizeof model_path)
 		return t2l_fail(
-		    err, T2L_EINVAL, "export: the path '%.60s...' is too long", directory);
+		    err, T2L_EINVAL, "the path '%.60s...' is too long", directory);
 	if (mkdir(directory, 0777) != 0 && errno != EEXIST)
-		return t2l_fail_errno(err, "export: cannot make the directory '%s'", directory);
+		return t2l_fail_errno(err, "cannot make the directory '%s'", directory);
 	if ((status = write_model(adapter, model_path, dtype, err)) != T2L_OK ||
 	    (status = write_config(adapter, config_path, base_name, err)) != T2L_OK ||
 	    (status = read_back(adapter, directory, dtype, err)) != T2L_OK)
