@@ -230,6 +230,31 @@ take_value(
 	return config_fail(error, value->line, "unknown key '%s'", path);
 }
 
+/* What a recipe says twice must agree: the architecture with the mode, the optimiser's name with
+ * its rates. */
+static bool
+agrees(const struct config_value *root, const struct t2l_train_options *train,
+    struct config_error *error)
+{
+	static const char *const made[] = { [T2L_TRAIN_BASE] = "llama",
+		[T2L_TRAIN_LORA] = "llama",
+		[T2L_TRAIN_MULTI_TASK] = "llama",
+		[T2L_TRAIN_SUPERVISED] = "hypernetwork",
+		[T2L_TRAIN_ENCODER] = "bert" };
+	const struct config_value *architecture = config_find(root, "model.architecture");
+	const struct config_value *optimizer = config_find(root, "optimizer.type");
+
+	if (architecture != NULL && strcmp(architecture->string, made[train->mode]) != 0)
+		return config_fail(error, architecture->line,
+		    "architecture '%s' does not go with the mode, which makes '%s'",
+		    architecture->string, made[train->mode]);
+	if (optimizer != NULL && strcmp(optimizer->string, "adamw") == 0 &&
+	    train->muon_learning_rate > 0)
+		return config_fail(error, optimizer->line,
+		    "type 'adamw' does not go with muon_learning_rate; say \"muon\"");
+	return true;
+}
+
 /* ---- progress ---- */
 
 struct watcher {
@@ -335,7 +360,8 @@ train_run(struct context *ctx, const struct options *opt)
 	t2l_train_defaults(&train);
 	if (recipe != NULL) {
 		root = config_open(recipe, &error);
-		if (root == NULL || !take_value(root, &train, &error)) {
+		if (root == NULL || !take_value(root, &train, &error) ||
+		    !agrees(root, &train, &error)) {
 			config_error_text(&error, recipe, message, sizeof message);
 			status = context_fail(ctx, "%s", message);
 		}

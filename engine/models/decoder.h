@@ -111,8 +111,6 @@ void base_model_close(struct base_model *model);
 
 /* ---- making: a trainable decoder with its own f32 memory ---- */
 
-struct parameter_set; /* training/parameters.h */
-
 /* Checks the ranges of decoder->config (set by the caller), allocates the layers, zeroed, and fills
  * inv_freq and rope. Errors: T2L_EFORMAT names the key of config.json. */
 enum t2l_status decoder_prepare(struct decoder *decoder, struct t2l_error *err);
