@@ -1,4 +1,4 @@
-/* optimiser.c - AdamW for all, Muon for the hidden matrices of a decoder. */
+/* optimiser.c - AdamW for all, Muon for hidden matrices. */
 
 #include <math.h>
 #include <stdlib.h>

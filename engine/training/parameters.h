@@ -13,7 +13,7 @@
 
 enum update_rule {
 	UPDATE_ADAMW,
-	UPDATE_MUON /* hidden matrices of a decoder; see optimiser.c */
+	UPDATE_MUON /* hidden matrices; see optimiser.c */
 };
 
 struct parameter {

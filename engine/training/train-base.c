@@ -90,7 +90,6 @@ make_tensor(struct trainer *trainer, struct tensor *tensor, const char *name, in
 {
 	struct random random =
 	    random_at(trainer->options->seed, STREAM_INITIAL, trainer->parameters.n);
-	bool muon = hidden && trainer->options->muon_learning_rate > 0;
 
 	*tensor = (struct tensor){ .dtype = DTYPE_F32,
 		.n_dims = rows > 0 ? 2 : 1,
@@ -99,7 +98,7 @@ make_tensor(struct trainer *trainer, struct tensor *tensor, const char *name, in
 	*memory += tensor_count(tensor);
 	initialise(tensor, deviation, &random);
 	return parameter_set_add(
-	    &trainer->parameters, name, tensor, muon ? UPDATE_MUON : UPDATE_ADAMW, err);
+	    &trainer->parameters, name, tensor, trainer_rule(trainer, hidden), err);
 }
 
 static int64_t

@@ -259,6 +259,7 @@ struct tensor_plan {
 	const char *name;
 	int64_t rows, cols; /* rows 0: a vector */
 	bool ones;	    /* weights of norms; vectors else start at 0 */
+	bool hidden;	    /* in a layer */
 };
 
 static enum t2l_status
@@ -280,7 +281,8 @@ add_tensor(struct trainer *trainer, struct encoder_run *run, const struct tensor
 				   : 0.0f;
 	*memory += tensor_count(tensor);
 	*plan->slot = tensor;
-	return parameter_set_add(&trainer->parameters, plan->name, tensor, UPDATE_ADAMW, err);
+	return parameter_set_add(&trainer->parameters, plan->name, tensor,
+	    trainer_rule(trainer, plan->hidden && plan->rows > 0), err);
 }
 
 static enum t2l_status
@@ -316,6 +318,7 @@ make_layer(struct trainer *trainer, struct encoder_run *run, int number, float *
 
 		snprintf(name, sizeof name, "layer.%d.%s", number, plans[i].name);
 		plan.name = name;
+		plan.hidden = true;
 		status = add_tensor(trainer, run, &plan, memory, err);
 	}
 	return status;

@@ -136,6 +136,14 @@ make_config(const struct supervised_run *run, const struct t2l_train_options *op
 	return T2L_OK;
 }
 
+/* The matrices of the trunk. */
+static bool
+is_hidden(const struct hypernet_parameter *parameter)
+{
+	return parameter->tensor.n_dims == 2 && (strncmp(parameter->name, "mixer.", 6) == 0 ||
+						    strncmp(parameter->name, "mlp", 3) == 0);
+}
+
 static enum t2l_status
 open_supervised(struct trainer *trainer, struct t2l_error *err)
 {
@@ -160,7 +168,8 @@ open_supervised(struct trainer *trainer, struct t2l_error *err)
 	hypernet_initialise(run->network, options->seed);
 	for (size_t i = 0; i < run->network->n_parameters && status == T2L_OK; i++)
 		status = parameter_set_add(&trainer->parameters, run->network->parameters[i].name,
-		    &run->network->parameters[i].tensor, UPDATE_ADAMW, err);
+		    &run->network->parameters[i].tensor,
+		    trainer_rule(trainer, is_hidden(&run->network->parameters[i])), err);
 	return status;
 }
 

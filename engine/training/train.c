@@ -99,6 +99,26 @@ trainer_report(struct trainer *trainer, const char *phase, int64_t done, int64_t
 	return trainer->on_progress == NULL || trainer->on_progress(trainer->user, &progress);
 }
 
+enum update_rule
+trainer_rule(const struct trainer *trainer, bool hidden)
+{
+	return hidden && trainer->options->muon_learning_rate > 0 ? UPDATE_MUON : UPDATE_ADAMW;
+}
+
+/* A rate that no parameter would use is a mistake. */
+static enum t2l_status
+check_rules(const struct trainer *trainer, const struct trainer_kind *kind, struct t2l_error *err)
+{
+	bool used = trainer->options->muon_learning_rate <= 0;
+
+	for (size_t i = 0; i < trainer->parameters.n; i++)
+		used |= trainer->parameters.items[i].rule == UPDATE_MUON;
+	return used ? T2L_OK
+		    : t2l_fail(err, T2L_EINVAL,
+			  "training: Muon is for hidden matrices, %s training has none: use adamw",
+			  kind->name);
+}
+
 /* ---- the log ---- */
 
 static void
@@ -274,6 +294,8 @@ run(struct trainer *trainer, const struct trainer_kind *kind, struct t2l_error *
 	int64_t first_step = 0;
 	enum t2l_status status = kind->open(trainer, err);
 
+	if (status == T2L_OK)
+		status = check_rules(trainer, kind, err);
 	if (status == T2L_OK)
 		status = parameter_set_allocate(&trainer->parameters, err);
 	if (status == T2L_OK && trainer->options->resume)

@@ -60,6 +60,10 @@ struct deck {
 };
 int32_t deck_deal(struct deck *deck, uint64_t seed, int64_t card);
 
+/* How a parameter is updated: Muon for hidden matrices (between embeddings and outputs) when its
+ * learning rate is set, AdamW for all others. */
+enum update_rule trainer_rule(const struct trainer *trainer, bool hidden);
+
 /* False: the caller wants to stop. */
 bool trainer_report(struct trainer *trainer, const char *phase, int64_t done, int64_t all);
 

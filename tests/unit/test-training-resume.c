@@ -1,4 +1,5 @@
-/* test-training-resume.c - a run that was stopped, or killed, ends with the same bytes as one that was not. */
+/* test-training-resume.c - a run that was stopped, or killed, ends with the same bytes as one that
+ * was not. */
 
 #include <setjmp.h>
 #include <signal.h>
@@ -48,12 +49,11 @@ make_suite(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	snprintf(tokenizer, sizeof tokenizer, "%s/share/models/demo-base", srcdir ? srcdir : ".");
-	write_text("tasks.jsonl",
-	    "{\"id\":\"copy\",\"descriptions\":{\"train\":[\"copy it\"]}}\n{\"id\":\"twice\",\"weight\":2}\n");
-	write_text("train.jsonl",
-	    "{\"task\":\"copy\",\"prompt\":\"ab\",\"response\":\"ab\"}\n"
-	    "{\"task\":\"copy\",\"prompt\":\"cd\",\"response\":\"cd\"}\n"
-	    "{\"task\":\"twice\",\"prompt\":\"x\",\"response\":\"x x\"}\n");
+	write_text("tasks.jsonl", "{\"id\":\"copy\",\"descriptions\":{\"train\":[\"copy "
+				  "it\"]}}\n{\"id\":\"twice\",\"weight\":2}\n");
+	write_text("train.jsonl", "{\"task\":\"copy\",\"prompt\":\"ab\",\"response\":\"ab\"}\n"
+				  "{\"task\":\"copy\",\"prompt\":\"cd\",\"response\":\"cd\"}\n"
+				  "{\"task\":\"twice\",\"prompt\":\"x\",\"response\":\"x x\"}\n");
 	return 0;
 }
 
@@ -248,6 +248,26 @@ options_out_of_range_are_refused_by_name(void **state)
 	t2l_engine_close(engine);
 }
 
+static void
+a_rate_of_muon_that_nothing_uses_is_refused(void **state)
+{
+	struct t2l_train_options options;
+	struct t2l_engine *engine;
+	struct t2l_error err;
+
+	(void)state;
+	assert_int_equal(train(in_folder("base"), (struct stop){ 0 }), T2L_OK);
+	assert_int_equal(t2l_engine_open(NULL, &engine, &err), T2L_OK);
+	make_options(&options, in_folder("never"));
+	options.mode = T2L_TRAIN_LORA;
+	options.base_model = in_folder("base");
+	assert_int_equal(t2l_train(engine, &options, NULL, NULL, &err), T2L_EINVAL);
+	assert_non_null(strstr(err.message, "Muon"));
+	options.muon_learning_rate = 0;
+	assert_int_equal(t2l_train(engine, &options, NULL, NULL, &err), T2L_OK);
+	t2l_engine_close(engine);
+}
+
 int
 main(void)
 {
@@ -256,6 +276,7 @@ main(void)
 		cmocka_unit_test(a_killed_run_ends_with_the_same_bytes),
 		cmocka_unit_test(a_checkpoint_of_other_options_is_refused),
 		cmocka_unit_test(options_out_of_range_are_refused_by_name),
+		cmocka_unit_test(a_rate_of_muon_that_nothing_uses_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, make_suite, remove_all);
