@@ -360,7 +360,6 @@ static const struct wrapper wrappers[] = {
 	{ "brackets", .before = "[", .after = "]" },
 	{ "exclaim", .before = "", .after = "!" },
 	{ "twice", .before = "", .after = "", .twice = true },
-	{ "stars", .before = "*", .after = "*" },
 	{ "question", .before = "", .after = "?" },
 };
 
