@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/config-value.h"
+#include "base/edit-distance.h"
 #include "base/number.h"
 #include "base/visible.h"
 
@@ -197,37 +198,6 @@ config_required(const struct config_value *table, const char *key, struct config
 
 /* ---- unknown keys ---- */
 
-#define MAX_COMPARED 64
-
-/* Levenshtein's distance of two short words, or a large number. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[MAX_COMPARED + 1];
-	size_t n_a = strlen(a), n_b = strlen(b);
-
-	if (n_a > MAX_COMPARED || n_b > MAX_COMPARED)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= n_b; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= n_a; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n_b; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[n_b];
-}
-
 /* The known key that UNKNOWN is probably meant to be, or NULL. */
 static const char *
 nearest(const char *unknown, const char *const *known)
@@ -236,7 +206,7 @@ nearest(const char *unknown, const char *const *known)
 	size_t least = strlen(unknown) / 3 + 2;
 
 	for (; *known != NULL; known++) {
-		size_t d = distance(unknown, *known);
+		size_t d = edit_distance(unknown, *known);
 
 		if (d < least) {
 			least = d;

@@ -7,6 +7,7 @@ base_libbase_la_SOURCES = \
 	base/buffer.c base/buffer.h \
 	base/config-file.c base/config-file.h \
 	base/config-getters.c base/config-value.c base/config-value.h \
+	base/edit-distance.c base/edit-distance.h \
 	base/file.c base/file.h \
 	base/hash.c base/hash.h \
 	base/number.c base/number.h \

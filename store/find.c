@@ -6,44 +6,15 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/edit-distance.h"
 #include "store/internal.h"
 
-#define MAX_GUESSED_BYTES 48
 #define MAX_GUESSES 3
 #define MAX_COMPARED 20000 /* names looked at for a guess */
 
-/* How many insertions, deletions and changes of a byte turn A into B (Levenshtein). */
-static size_t
-edit_distance(const char *a, const char *b)
-{
-	size_t row[MAX_GUESSED_BYTES + 1];
-	size_t n_a = strlen(a), n_b = strlen(b);
-
-	if (n_a > MAX_GUESSED_BYTES || n_b > MAX_GUESSED_BYTES)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= n_b; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= n_a; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n_b; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			if (best > row[j - 1] + 1)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[n_b];
-}
-
 struct guess {
 	size_t distance;
-	char name[MAX_GUESSED_BYTES + 1];
+	char name[EDIT_DISTANCE_MAX_BYTES + 1];
 };
 
 static void
@@ -57,7 +28,7 @@ guess_insert(struct guess guesses[MAX_GUESSES], size_t distance, const char *nam
 		return;
 	memmove(guesses + at + 1, guesses + at, (MAX_GUESSES - 1 - at) * sizeof *guesses);
 	guesses[at].distance = distance;
-	strncpy(guesses[at].name, name, MAX_GUESSED_BYTES);
+	strncpy(guesses[at].name, name, EDIT_DISTANCE_MAX_BYTES);
 }
 
 static enum store_status
