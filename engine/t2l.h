@@ -220,8 +220,9 @@ T2L_API const char *t2l_merge_strategy_help(const char *strategy);
 /* Frobenius norm of scale * B A of each adapted module, without forming it; cosine with OTHER when
  * not NULL. */
 struct t2l_module_norm {
-	int layer;
-	const char *module;
+	int layer;	    /* -1 outside the layers */
+	const char *module; /* "q_proj", "experts.w1", "lm_head" */
+	int expert;	    /* -1 where there are none */
 	int rank;
 	double norm, cosine;
 };

@@ -19,28 +19,44 @@ static enum t2l_status
 check_module(const struct adapter_module *module, struct t2l_error *err)
 {
 	int64_t in = module->a.shape[1], out = module->bt.shape[1];
+	char label[MODULE_PATH_SIZE];
 	const char *name;
 
 	if ((unsigned)module->module >= N_MODULES)
 		return t2l_fail(
 		    err, T2L_EINVAL, "adapter: module %d is not a known one", (int)module->module);
-	name = module_name(module->module);
-	if (module->layer < 0 || module->layer >= ADAPTER_MAX_LAYERS)
-		return t2l_fail(err, T2L_EFORMAT, "adapter: %s of layer %d: layers go from 0 to %d",
-		    name, module->layer, ADAPTER_MAX_LAYERS - 1);
+	name = adapter_module_label(module, label, sizeof label);
+	if (module_in_layers(module->module) &&
+	    (module->layer < 0 || module->layer >= ADAPTER_MAX_LAYERS))
+		return t2l_fail(err, T2L_EFORMAT, "adapter: %s: layers go from 0 to %d", name,
+		    ADAPTER_MAX_LAYERS - 1);
+	if (module_in_experts(module->module) &&
+	    (module->expert < 0 || module->expert >= MODULE_MAX_EXPERTS))
+		return t2l_fail(err, T2L_EFORMAT, "adapter: %s: experts go from 0 to %d", name,
+		    MODULE_MAX_EXPERTS - 1);
 	if (module->rank < 1 || module->rank > ADAPTER_MAX_RANK)
 		return t2l_fail(err, T2L_EFORMAT,
-		    "adapter: %s of layer %d: rank %d is not between 1 and %d; is this a LoRA?",
-		    name, module->layer, module->rank, ADAPTER_MAX_RANK);
+		    "adapter: %s: rank %d is not between 1 and %d; is this a LoRA?", name,
+		    module->rank, ADAPTER_MAX_RANK);
 	if (in < 1 || in > ADAPTER_MAX_FEATURES || out < 1 || out > ADAPTER_MAX_FEATURES)
 		return t2l_fail(err, T2L_EFORMAT,
-		    "adapter: %s of layer %d: %" PRId64 " inputs and %" PRId64
-		    " outputs; expected 1 to %d",
-		    name, module->layer, in, out, ADAPTER_MAX_FEATURES);
+		    "adapter: %s: %" PRId64 " inputs and %" PRId64 " outputs; expected 1 to %d",
+		    name, in, out, ADAPTER_MAX_FEATURES);
 	if (!isfinite(module->alpha) || fabs(module->alpha) > 1e9)
-		return t2l_fail(err, T2L_EFORMAT, "adapter: %s of layer %d: alpha is no number",
-		    name, module->layer);
+		return t2l_fail(err, T2L_EFORMAT, "adapter: %s: alpha is no number", name);
 	return T2L_OK;
+}
+
+/* One way to say "none", so that modules compare. */
+static void
+normalise_place(struct adapter_module *module)
+{
+	if ((unsigned)module->module >= N_MODULES)
+		return;
+	if (!module_in_layers(module->module))
+		module->layer = MODULE_NO_LAYER;
+	if (!module_in_experts(module->module))
+		module->expert = MODULE_NO_EXPERT;
 }
 
 static int
@@ -48,22 +64,28 @@ compare_modules(const void *left, const void *right)
 {
 	const struct adapter_module *a = left, *b = right;
 
-	return a->layer != b->layer ? a->layer - b->layer : (int)a->module - (int)b->module;
+	if (a->layer != b->layer)
+		return a->layer - b->layer;
+	return a->module != b->module ? (int)a->module - (int)b->module : a->expert - b->expert;
 }
 
 static enum t2l_status
 check_modules(const struct adapter_module *modules, size_t n, struct t2l_error *err)
 {
+	char label[MODULE_PATH_SIZE];
 	enum t2l_status status;
 
 	if (n == 0)
 		return t2l_fail(err, T2L_EFORMAT, "adapter: it changes no module");
+	if (n > ADAPTER_MAX_MODULES)
+		return t2l_fail(err, T2L_EFORMAT, "adapter: it changes %zu modules; at most %d", n,
+		    ADAPTER_MAX_MODULES);
 	for (size_t i = 0; i < n; i++) {
 		if ((status = check_module(&modules[i], err)) != T2L_OK)
 			return status;
 		if (i > 0 && compare_modules(&modules[i - 1], &modules[i]) == 0)
-			return t2l_fail(err, T2L_EFORMAT, "adapter: %s of layer %d is there twice",
-			    module_name(modules[i].module), modules[i].layer);
+			return t2l_fail(err, T2L_EFORMAT, "adapter: %s is there twice",
+			    adapter_module_label(&modules[i], label, sizeof label));
 	}
 	return T2L_OK;
 }
@@ -86,8 +108,7 @@ place(struct tensor *tensor, int rank, float *data)
 	tensor->grad = NULL;
 }
 
-/* Memory for the numbers. No overflow: below 2^10 layers * 7 modules * 2^12 ranks * 2^25 columns.
- */
+/* Memory for the numbers. No overflow: at most 2^22 modules * 2^12 ranks * 2^25 columns. */
 static enum t2l_status
 allocate(struct t2l_adapter *adapter, struct t2l_error *err)
 {
@@ -139,7 +160,7 @@ static enum t2l_status
 set_labels(struct t2l_adapter *adapter, const struct adapter_labels *labels, struct t2l_error *err)
 {
 	struct t2l_adapter_facts *facts = &adapter->facts;
-	char modules[128];
+	char modules[640];
 	const struct {
 		const char *text;
 		const char **place;
@@ -184,10 +205,11 @@ set_facts(struct t2l_adapter *adapter, bool use_rslora, struct t2l_error *err)
 					(use_rslora ? sqrt(module->rank) : (double)module->rank));
 		if (module->rank > facts->rank)
 			facts->rank = module->rank;
-		facts->n_layers += i == 0 || module->layer != module[-1].layer;
+		facts->n_layers += module_in_layers(module->module) &&
+				   (i == 0 || module->layer != module[-1].layer);
 		facts->n_parameters += tensor_count(&module->a) + tensor_count(&module->bt);
 		for (int b = 0; b < 2; b++)
-			adapter_tensor_name(module->layer, module->module, b == 0,
+			adapter_tensor_name(module, b == 0,
 			    adapter->tensor_names[2 * i + (size_t)b],
 			    sizeof adapter->tensor_names[0]);
 	}
@@ -216,6 +238,8 @@ adapter_create(const struct adapter_module *modules, size_t n_modules, bool use_
 	adapter->n_modules = n_modules;
 	if (n_modules > 0)
 		memcpy(adapter->modules, modules, n_modules * sizeof *modules);
+	for (size_t i = 0; i < n_modules; i++)
+		normalise_place(&adapter->modules[i]);
 	qsort(adapter->modules, n_modules, sizeof *modules, compare_modules);
 	if ((status = check_modules(adapter->modules, n_modules, err)) != T2L_OK ||
 	    (status = allocate(adapter, err)) != T2L_OK ||
@@ -236,6 +260,7 @@ check_finite(const struct adapter_module *module, const struct tensor *tensor, c
 {
 	const float *values = tensor_f32(tensor);
 	const int64_t n = tensor_count(tensor);
+	char label[MODULE_PATH_SIZE];
 	uint32_t bits, largest = 0;
 
 	for (int64_t i = 0; i < n; i++) {
@@ -248,8 +273,8 @@ check_finite(const struct adapter_module *module, const struct tensor *tensor, c
 	for (int64_t i = 0; i < n; i++) {
 		if (!isfinite(values[i]))
 			return t2l_fail(err, T2L_EFORMAT,
-			    "adapter: %s of %s of layer %d: number %" PRId64 " is %s", part,
-			    module_name(module->module), module->layer, i,
+			    "adapter: %s of %s: number %" PRId64 " is %s", part,
+			    adapter_module_label(module, label, sizeof label), i,
 			    isnan(values[i]) ? "not a number (NaN)" : "infinite");
 	}
 	return T2L_OK;
@@ -259,13 +284,15 @@ static void
 hash_module(struct hash *hash, const struct adapter_module *module)
 {
 	uint32_t scale_bits;
-	char line[128];
+	char line[160], expert[16] = "";
 	int n;
 
 	memcpy(&scale_bits, &module->scale, sizeof scale_bits);
-	n = snprintf(line, sizeof line, "%d %s %d %" PRId64 " %" PRId64 " %08" PRIx32 "\n",
-	    module->layer, module_name(module->module), module->rank, tensor_cols(&module->a),
-	    tensor_cols(&module->bt), scale_bits);
+	if (module->expert != MODULE_NO_EXPERT)
+		snprintf(expert, sizeof expert, "%d.", module->expert);
+	n = snprintf(line, sizeof line, "%d %s%s %d %" PRId64 " %" PRId64 " %08" PRIx32 "\n",
+	    module->layer, expert, module_name(module->module), module->rank,
+	    tensor_cols(&module->a), tensor_cols(&module->bt), scale_bits);
 	hash_add(hash, line, (size_t)n);
 	hash_add(hash, module->a.data, (size_t)tensor_count(&module->a) * sizeof(float));
 	hash_add(hash, module->bt.data, (size_t)tensor_count(&module->bt) * sizeof(float));
@@ -378,27 +405,36 @@ t2l_adapter_tensor(const struct t2l_adapter *adapter, size_t index, struct t2l_t
 }
 
 const struct adapter_module *
-adapter_find(const struct t2l_adapter *adapter, int layer, enum module module)
+adapter_find(const struct t2l_adapter *adapter, int layer, enum module module, int expert)
 {
-	const struct adapter_module key = { .layer = layer, .module = module };
+	struct adapter_module key = { .layer = layer, .module = module, .expert = expert };
 
+	normalise_place(&key);
 	return bsearch(&key, adapter->modules, adapter->n_modules, sizeof key, compare_modules);
 }
 
 void
-adapter_module_path(int layer, enum module module, char *path, size_t size)
+adapter_module_path(const struct adapter_module *module, char *path, size_t size)
 {
-	snprintf(
-	    path, size, "model.layers.%d.%s.%s", layer, module_parent(module), module_name(module));
+	module_path(module->layer, module->module, module->expert, path, size);
 }
 
 void
-adapter_tensor_name(int layer, enum module module, bool is_a, char *name, size_t size)
+adapter_tensor_name(const struct adapter_module *module, bool is_a, char *name, size_t size)
 {
-	char path[64];
+	char path[MODULE_PATH_SIZE];
 
-	adapter_module_path(layer, module, path, sizeof path);
-	snprintf(name, size, "base_model.model.%s.lora_%c.weight", path, is_a ? 'A' : 'B');
+	adapter_module_path(module, path, sizeof path);
+	snprintf(name, size,
+	    module_is_embedding(module->module) ? "base_model.model.%s.lora_embedding_%c"
+						: "base_model.model.%s.lora_%c.weight",
+	    path, is_a ? 'A' : 'B');
+}
+
+const char *
+adapter_module_label(const struct adapter_module *module, char *label, size_t size)
+{
+	return module_label(module->layer, module->module, module->expert, label, size);
 }
 
 /* ---- checking ---- */
@@ -407,21 +443,27 @@ enum t2l_status
 adapter_check_config(
     const struct t2l_adapter *adapter, const struct decoder_config *config, struct t2l_error *err)
 {
+	char label[MODULE_PATH_SIZE];
+
 	for (size_t i = 0; i < adapter->n_modules; i++) {
 		const struct adapter_module *module = &adapter->modules[i];
 		int64_t in = decoder_module_in(config, module->module);
 		int64_t out = decoder_module_out(config, module->module);
+		const char *name = adapter_module_label(module, label, sizeof label);
 
+		if (in == 0)
+			return t2l_fail(err, T2L_EMISMATCH,
+			    "the adapter changes %s; the base (%s) has no such module", name,
+			    config->architecture);
 		if (module->layer >= config->n_layers)
 			return t2l_fail(err, T2L_EMISMATCH,
 			    "the adapter changes layer %d; the base has %d layers", module->layer,
 			    config->n_layers);
 		if (tensor_cols(&module->a) != in || tensor_cols(&module->bt) != out)
 			return t2l_fail(err, T2L_EMISMATCH,
-			    "the adapter's %s (layer %d) is for a %" PRId64 " x %" PRId64
+			    "the adapter's %s is for a %" PRId64 " x %" PRId64
 			    " matrix; the base's is %" PRId64 " x %" PRId64,
-			    module_name(module->module), module->layer, tensor_cols(&module->bt),
-			    tensor_cols(&module->a), out, in);
+			    name, tensor_cols(&module->bt), tensor_cols(&module->a), out, in);
 	}
 	return T2L_OK;
 }

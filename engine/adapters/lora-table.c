@@ -5,9 +5,9 @@
 #include "engine/adapters/lora-table.h"
 
 static size_t
-place_of(const struct adapter_module *module)
+place_of(const struct lora_table *table, const struct adapter_module *module)
 {
-	return (size_t)module->layer * N_MODULES + (size_t)module->module;
+	return lora_place(table, module->layer, module->module, module->expert);
 }
 
 static bool
@@ -23,7 +23,7 @@ count_spans(struct lora_table *table, const struct lora_rows *rows)
 		const struct t2l_adapter *adapter = rows->adapters[i];
 
 		for (size_t j = 0; j < adapter->n_modules && takes_part(rows, i); j++)
-			table->n_spans[place_of(&adapter->modules[j])]++;
+			table->n_spans[place_of(table, &adapter->modules[j])]++;
 	}
 }
 
@@ -35,7 +35,7 @@ fill_spans(struct lora_table *table, const struct lora_rows *rows)
 
 		for (size_t j = 0; j < adapter->n_modules && takes_part(rows, i); j++) {
 			const struct adapter_module *module = &adapter->modules[j];
-			size_t place = place_of(module);
+			size_t place = place_of(table, module);
 
 			table->spans[place][table->n_spans[place]++] = (struct lora_span){
 				.row_begin = rows->row_begin,
@@ -48,17 +48,36 @@ fill_spans(struct lora_table *table, const struct lora_rows *rows)
 	}
 }
 
+/* As many as the adapters know; those of a base that has more stay as they are. */
+static int
+count_experts(const struct lora_rows *groups, size_t n_groups)
+{
+	int n = 1;
+
+	for (size_t i = 0; i < n_groups; i++) {
+		for (size_t j = 0; j < groups[i].n_adapters; j++) {
+			const struct t2l_adapter *adapter = groups[i].adapters[j];
+
+			for (size_t k = 0; k < adapter->n_modules; k++)
+				n = adapter->modules[k].expert >= n ? adapter->modules[k].expert + 1
+								    : n;
+		}
+	}
+	return n;
+}
+
 struct lora_table *
 lora_table_make(struct arena *arena, int n_layers, const struct lora_rows *groups, size_t n_groups)
 {
-	const size_t n_places = (size_t)n_layers * N_MODULES;
 	struct lora_table *table = arena_alloc(arena, sizeof *table);
 	struct lora_span *spans;
-	size_t total = 0;
+	size_t total = 0, n_places;
 
 	if (table == NULL)
 		return NULL;
 	table->n_layers = n_layers;
+	table->n_experts = count_experts(groups, n_groups);
+	n_places = lora_place_count(table);
 	table->n_spans = arena_alloc_zero(arena, n_places * sizeof *table->n_spans);
 	table->spans = arena_alloc_zero(arena, n_places * sizeof *table->spans);
 	if (table->n_spans == NULL || table->spans == NULL)

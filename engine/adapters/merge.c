@@ -176,7 +176,7 @@ unite_module(const struct t2l_adapter *const *adapters, size_t n, int rank,
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct adapter_module *in =
-		    adapter_find(adapters[i], out->layer, out->module);
+		    adapter_find(adapters[i], out->layer, out->module, out->expert);
 
 		if (in == NULL)
 			continue;
@@ -280,7 +280,7 @@ merge_modules(const struct strategy *strategy, const struct t2l_adapter *const *
 
 		for (size_t j = 0; j < n; j++) {
 			const struct adapter_module *in =
-			    adapter_find(adapters[j], out->layer, out->module);
+			    adapter_find(adapters[j], out->layer, out->module, out->expert);
 
 			if (in != NULL)
 				parts[n_parts++] =

@@ -54,7 +54,9 @@ static enum t2l_status
 cosine_of(const struct adapter_module *module, const struct t2l_adapter *other, double norm,
     double *cosine, struct t2l_error *err)
 {
-	const struct adapter_module *match = adapter_find(other, module->layer, module->module);
+	const struct adapter_module *match =
+	    adapter_find(other, module->layer, module->module, module->expert);
+	char label[MODULE_PATH_SIZE];
 	double other_norm;
 
 	*cosine = 0;
@@ -63,8 +65,8 @@ cosine_of(const struct adapter_module *module, const struct t2l_adapter *other, 
 	if (tensor_cols(&match->a) != tensor_cols(&module->a) ||
 	    tensor_cols(&match->bt) != tensor_cols(&module->bt))
 		return t2l_fail(err, T2L_EMISMATCH,
-		    "%s of layer %d differs in size; the adapters are for different bases",
-		    module_name(module->module), module->layer);
+		    "%s differs in size; the adapters are for different bases",
+		    adapter_module_label(module, label, sizeof label));
 	other_norm = norm_of(match);
 	if (norm > 0 && other_norm > 0)
 		*cosine = inner_product(module, match) / (norm * other_norm);
@@ -85,6 +87,7 @@ t2l_adapter_norms(const struct t2l_adapter *adapter, const struct t2l_adapter *o
 
 		norms[i].layer = module->layer;
 		norms[i].module = module_name(module->module);
+		norms[i].expert = module->expert;
 		norms[i].rank = module->rank;
 		norms[i].norm = norm_of(module);
 		if (other != NULL)

@@ -13,7 +13,8 @@
 
 /* ---- the configuration ---- */
 
-/* Whether the adapter changes each of its module types in each of its layers. */
+/* Whether the adapter changes each of its module types in each of its layers, and nothing outside
+ * the layers or inside of experts, where short names say too little. */
 static bool
 is_full(const struct t2l_adapter *adapter)
 {
@@ -21,6 +22,9 @@ is_full(const struct t2l_adapter *adapter)
 	size_t n_types = 0;
 
 	for (size_t i = 0; i < adapter->n_modules; i++) {
+		if (!module_in_layers(adapter->modules[i].module) ||
+		    module_in_experts(adapter->modules[i].module))
+			return false;
 		n_types += !present[adapter->modules[i].module];
 		present[adapter->modules[i].module] = true;
 	}
@@ -36,14 +40,14 @@ add_targets(cJSON *root, const struct t2l_adapter *adapter)
 	const struct adapter_module *last = &adapter->modules[adapter->n_modules - 1];
 	cJSON *targets = cJSON_AddArrayToObject(root, "target_modules"), *layers;
 	bool full = is_full(adapter);
-	char path[64];
+	char path[MODULE_PATH_SIZE];
 
 	for (size_t i = 0; i < adapter->n_modules; i++) {
 		const struct adapter_module *module = &adapter->modules[i];
 
 		if (full && module->layer != adapter->modules[0].layer)
 			break;
-		adapter_module_path(module->layer, module->module, path, sizeof path);
+		adapter_module_path(module, path, sizeof path);
 		cJSON_AddItemToArray(
 		    targets, cJSON_CreateString(full ? module_name(module->module) : path));
 	}
@@ -58,6 +62,18 @@ add_targets(cJSON *root, const struct t2l_adapter *adapter)
 	}
 }
 
+/* "model.layers.3" -> "model\.layers\.3"; KEY has twice the room of PATH. */
+static void
+escape_dots(const char *path, char *key)
+{
+	for (; *path != '\0'; path++) {
+		if (*path == '.')
+			*key++ = '\\';
+		*key++ = *path;
+	}
+	*key = '\0';
+}
+
 /* Modules that differ from the first get a key each, the same in both tables: older versions of
  * PEFT look both up with the first key that matches in either. */
 static void
@@ -66,15 +82,15 @@ add_patterns(cJSON *root, const struct t2l_adapter *adapter)
 	const struct adapter_module *first = &adapter->modules[0];
 	cJSON *ranks = cJSON_AddObjectToObject(root, "rank_pattern");
 	cJSON *alphas = cJSON_AddObjectToObject(root, "alpha_pattern");
-	char key[64];
+	char path[MODULE_PATH_SIZE], key[2 * MODULE_PATH_SIZE];
 
 	for (size_t i = 0; i < adapter->n_modules; i++) {
 		const struct adapter_module *module = &adapter->modules[i];
 
 		if (module->rank == first->rank && module->alpha == first->alpha)
 			continue;
-		snprintf(key, sizeof key, "layers\\.%d\\.%s\\.%s", module->layer,
-		    module_parent(module->module), module_name(module->module));
+		adapter_module_path(module, path, sizeof path);
+		escape_dots(path, key);
 		cJSON_AddNumberToObject(ranks, key, module->rank);
 		cJSON_AddNumberToObject(alphas, key, module->alpha);
 	}
@@ -216,9 +232,9 @@ same_adapter(const struct t2l_adapter *written, const struct t2l_adapter *read, 
 	for (size_t i = 0; i < written->n_modules; i++) {
 		const struct adapter_module *w = &written->modules[i], *r = &read->modules[i];
 
-		if (w->layer != r->layer || w->module != r->module || w->rank != r->rank ||
-		    w->scale != r->scale || !same_numbers(&w->a, &r->a, dtype) ||
-		    !same_numbers(&w->bt, &r->bt, dtype))
+		if (w->layer != r->layer || w->module != r->module || w->expert != r->expert ||
+		    w->rank != r->rank || w->scale != r->scale ||
+		    !same_numbers(&w->a, &r->a, dtype) || !same_numbers(&w->bt, &r->bt, dtype))
 			return false;
 	}
 	return true;
@@ -313,8 +329,7 @@ t2l_adapter_export_peft(const struct t2l_adapter *adapter, const char *directory
 		(int)sizeof config_path ||
 	    snprintf(model_path, sizeof model_path, "%s/" PEFT_MODEL_NAME, directory) >=
 		(int)sizeof model_path)
-		return t2l_fail(
-		    err, T2L_EINVAL, "the path '%.60s...' is too long", directory);
+		return t2l_fail(err, T2L_EINVAL, "the path '%.60s...' is too long", directory);
 	if (mkdir(directory, 0777) != 0 && errno != EEXIST)
 		return t2l_fail_errno(err, "cannot make the directory '%s'", directory);
 	if ((status = write_model(adapter, model_path, dtype, err)) != T2L_OK ||

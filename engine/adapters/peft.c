@@ -13,7 +13,6 @@
 
 #define MAX_CONFIG_BYTES (4 << 20)
 #define PREFIX "base_model.model."
-#define LAYERS "model.layers."
 
 struct peft_config {
 	const char *path; /* for messages */
@@ -120,8 +119,7 @@ read_config(const cJSON *root, const char *path, struct peft_config *config, str
 
 /* ---- names ---- */
 
-#define KNOWN_MODULES                                                                              \
-	"q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj of a decoder's layers"
+#define KNOWN_MODULES "the linear modules of a decoder's layers, its embeddings and its output head"
 
 /* Parts of names that say what a tensor is when it is no A or B of a module we know; the first that
  * is found speaks. */
@@ -129,11 +127,10 @@ static const struct {
 	const char *part, *meaning;
 } refused_names[] = {
 	{ "lora_magnitude_vector", "DoRA is not supported" },
-	{ "lora_embedding_", "LoRA on embeddings is not supported" },
+	{ "lora_embedding_", "LoRA on these embeddings is not supported" },
 	{ ".lora_A.bias", "a bias on A is not supported" },
 	{ ".lora_B.bias", "a bias on B (lora_bias) is not supported" },
-	{ ".base_layer.", "a copy of the base's weights; LoRA on embeddings or the output head is "
-			  "not supported" },
+	{ ".base_layer.", "changed weights or biases of the base are not supported" },
 	{ ".lora_A.", "LoRA on this module is not supported; known are " KNOWN_MODULES },
 	{ ".lora_B.", "LoRA on this module is not supported; known are " KNOWN_MODULES },
 	{ ".bias", "trained biases are not supported" },
@@ -157,27 +154,36 @@ refuse_name(const struct safetensors *st, const char *name, struct t2l_error *er
 
 /* "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight" */
 static bool
-parse_name(const char *name, int *layer, enum module *module, bool *is_a)
+parse_name(const char *name, struct adapter_module *module, bool *is_a)
 {
-	char expected[96];
-	const char *at, *last;
-	int digits = 0;
+	char expected[ADAPTER_NAME_SIZE];
+	const char *path = name + strlen(PREFIX), *end;
 
-	if (strncmp(name, PREFIX LAYERS, strlen(PREFIX LAYERS)) != 0)
+	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 || (end = strstr(path, ".lora_")) == NULL ||
+	    !module_by_path(
+		path, (size_t)(end - path), &module->layer, &module->module, &module->expert))
 		return false;
-	at = name + strlen(PREFIX LAYERS);
-	*layer = 0;
-	while (at[digits] >= '0' && at[digits] <= '9' && digits < 6)
-		*layer = *layer * 10 + (at[digits++] - '0');
-	at = strchr(at + digits, '.');
-	at = at != NULL ? strchr(at + 1, '.') : NULL; /* behind "self_attn" */
-	last = at != NULL ? strchr(at + 1, '.') : NULL;
-	if (last == NULL || !module_by_name(at + 1, (size_t)(last - at - 1), module))
-		return false;
-	*is_a = strcmp(last, ".lora_A.weight") == 0;
-	/* Whatever the scan above let through, this does not. */
-	adapter_tensor_name(*layer, *module, *is_a, expected, sizeof expected);
+	*is_a = strncmp(end, ".lora_A", 7) == 0 || strncmp(end, ".lora_embedding_A", 17) == 0;
+	adapter_tensor_name(module, *is_a, expected, sizeof expected);
 	return strcmp(name, expected) == 0;
+}
+
+/* PEFT saves embeddings and the head that it adapted beside their LoRA, as they were: it cannot
+ * know whether the vocabulary grew. Where it did, A or B does not fit the base, which is noticed.
+ */
+static bool
+is_copy_of_base(const char *name)
+{
+	static const char suffix[] = ".base_layer.weight";
+	size_t n = strlen(name);
+	int layer, expert;
+	enum module module;
+
+	return n > strlen(PREFIX) + sizeof suffix && strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
+	       strcmp(name + n - (sizeof suffix - 1), suffix) == 0 &&
+	       module_by_path(name + strlen(PREFIX), n - strlen(PREFIX) - (sizeof suffix - 1),
+		   &layer, &module, &expert) &&
+	       !module_in_layers(module);
 }
 
 /* ---- tensors ---- */
@@ -205,12 +211,12 @@ measure(const struct peft_config *config, const struct safetensors *st,
 {
 	double rank = (double)config->rank, alpha = config->alpha;
 	enum t2l_status status;
-	char path[64];
+	char path[MODULE_PATH_SIZE];
 
 	if ((status = check_entry(st, a, err)) != T2L_OK ||
 	    (status = check_entry(st, b, err)) != T2L_OK)
 		return status;
-	adapter_module_path(module->layer, module->module, path, sizeof path);
+	adapter_module_path(module, path, sizeof path);
 	if (a->shape[0] != b->shape[1])
 		return t2l_fail(err, T2L_EFORMAT,
 		    "%s: %s: A has rank %" PRId64 ", B has rank %" PRId64, safetensors_path(st),
@@ -232,35 +238,47 @@ measure(const struct peft_config *config, const struct safetensors *st,
 	return T2L_OK;
 }
 
+/* A stands without its B, or the other way round; something foreign where the partner should be is
+ * the better thing to name. */
+static enum t2l_status
+fail_alone(const struct safetensors *st, const struct safetensors_entry *entry,
+    const struct safetensors_entry *next, const char *partner, struct t2l_error *err)
+{
+	struct adapter_module other;
+	bool is_a;
+
+	if (next != NULL && !parse_name(next->name, &other, &is_a) && !is_copy_of_base(next->name))
+		return refuse_name(st, next->name, err);
+	return t2l_fail(err, T2L_EFORMAT, "%s: tensor '%s' is there without '%s'",
+	    safetensors_path(st), entry->name, partner);
+}
+
 /* Entries come in byte order of their names, so a module's A stands right before its B. */
 static enum t2l_status
 list_modules(const struct peft_config *config, const struct safetensors *st,
-    struct adapter_module *modules, struct t2l_error *err)
+    struct adapter_module *modules, size_t *n_modules, struct t2l_error *err)
 {
 	const size_t n = safetensors_count(st);
 	enum t2l_status status = T2L_OK;
 
-	for (size_t i = 0; i < n && status == T2L_OK; i += 2) {
+	*n_modules = 0;
+	for (size_t i = 0; i < n && status == T2L_OK; i++) {
 		const struct safetensors_entry *a = safetensors_at(st, i);
 		const struct safetensors_entry *b = i + 1 < n ? safetensors_at(st, i + 1) : NULL;
-		struct adapter_module *module = &modules[i / 2];
-		char partner[96];
+		struct adapter_module *module = &modules[*n_modules];
+		char partner[ADAPTER_NAME_SIZE];
 		bool is_a;
 
-		if (!parse_name(a->name, &module->layer, &module->module, &is_a))
+		if (is_copy_of_base(a->name))
+			continue;
+		if (!parse_name(a->name, module, &is_a))
 			return refuse_name(st, a->name, err);
-		adapter_tensor_name(module->layer, module->module, !is_a, partner, sizeof partner);
-		if (!is_a || b == NULL || strcmp(b->name, partner) != 0) {
-			/* Something foreign in between is the better thing to name. */
-			int layer;
-			enum module other;
-
-			if (b != NULL && !parse_name(b->name, &layer, &other, &is_a))
-				return refuse_name(st, b->name, err);
-			return t2l_fail(err, T2L_EFORMAT, "%s: tensor '%s' is there without '%s'",
-			    safetensors_path(st), a->name, partner);
-		}
+		adapter_tensor_name(module, !is_a, partner, sizeof partner);
+		if (!is_a || b == NULL || strcmp(b->name, partner) != 0)
+			return fail_alone(st, a, b, partner, err);
 		status = measure(config, st, a, b, module, err);
+		++*n_modules;
+		i++;
 	}
 	return status;
 }
@@ -284,18 +302,15 @@ read_transposed(const struct safetensors_entry *entry, struct tensor *bt)
 static void
 read_numbers(const struct safetensors *st, struct t2l_adapter *adapter)
 {
-	char name[96];
-
 	for (size_t i = 0; i < adapter->n_modules; i++) {
 		struct adapter_module *module = &adapter->modules[i];
-		const struct safetensors_entry *entry;
+		const struct safetensors_entry *entry =
+		    safetensors_find(st, adapter->tensor_names[2 * i]);
 
-		adapter_tensor_name(module->layer, module->module, true, name, sizeof name);
-		entry = safetensors_find(st, name);
 		dtype_to_f32(
 		    entry->dtype, entry->bytes, tensor_f32(&module->a), tensor_count(&module->a));
-		adapter_tensor_name(module->layer, module->module, false, name, sizeof name);
-		read_transposed(safetensors_find(st, name), &module->bt);
+		read_transposed(
+		    safetensors_find(st, adapter->tensor_names[2 * i + 1]), &module->bt);
 	}
 }
 
@@ -303,17 +318,17 @@ static enum t2l_status
 read_adapter(const struct peft_config *config, const struct safetensors *st,
     const struct adapter_labels *labels, struct t2l_adapter **out, struct t2l_error *err)
 {
-	const size_t n = (safetensors_count(st) + 1) / 2;
-	struct adapter_module *modules = calloc(n > 0 ? n : 1, sizeof *modules);
+	struct adapter_module *modules = calloc(safetensors_count(st) / 2 + 1, sizeof *modules);
 	struct adapter_labels with_base = *labels;
 	struct t2l_adapter *adapter = NULL;
 	enum t2l_status status;
+	size_t n;
 
 	if (modules == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", safetensors_path(st));
 	if (with_base.base_name == NULL)
 		with_base.base_name = config->base_name;
-	if ((status = list_modules(config, st, modules, err)) == T2L_OK) {
+	if ((status = list_modules(config, st, modules, &n, err)) == T2L_OK) {
 		status = adapter_create(modules, n, config->use_rslora, &with_base, &adapter, err);
 		if (status == T2L_OK) {
 			read_numbers(st, adapter);

@@ -204,9 +204,8 @@ read_biases(
 
 	if (status == T2L_OK)
 		status = json_bool(json, "mlp_bias", JSON_OPTIONAL, path, &mlp, err);
-	for (int m = 0; m < N_MODULES; m++)
-		config->has_bias[m] =
-		    strcmp(module_parent((enum module)m), "mlp") == 0 ? mlp : attention;
+	for (int m = 0; m <= MODULE_DOWN; m++)
+		config->has_bias[m] = m >= MODULE_GATE ? mlp : attention;
 	return status;
 }
 

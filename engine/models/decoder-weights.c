@@ -79,7 +79,7 @@ visit_layer(struct walk *walk, struct decoder *decoder, int i)
 	    config->hidden_size, 0);
 	visit_in_layer(
 	    walk, i, walk->names->mlp_norm, "", &layer->mlp_norm, 0, config->hidden_size, 0);
-	for (int m = 0; m < N_MODULES; m++) {
+	for (int m = 0; m <= MODULE_DOWN; m++) {
 		int64_t out = decoder_module_out(config, (enum module)m);
 		int64_t in = decoder_module_in(config, (enum module)m);
 		int turned = m == MODULE_Q || m == MODULE_K ? config->head_dim : 0;

@@ -21,9 +21,12 @@ linear(const struct pass *pass, int layer, enum module module, struct tensor *x)
 	const struct decoder_layer *weights = &pass->decoder->layers[layer];
 	const struct lora_table *lora = pass->batch->lora;
 	struct tensor *y = op_linear(pass->ops, x, weights->weight[module], weights->bias[module]);
-	int at = layer * N_MODULES + (int)module;
+	size_t at;
 
-	if (lora == NULL || layer >= lora->n_layers || lora->n_spans[at] == 0)
+	if (lora == NULL || layer >= lora->n_layers)
+		return y;
+	at = lora_place(lora, layer, module, 0);
+	if (lora->n_spans[at] == 0)
 		return y;
 	return op_lora(pass->ops, x, lora->spans[at], lora->n_spans[at], y);
 }
@@ -138,7 +141,7 @@ decoder_module_in(const struct decoder_config *config, enum module module)
 	case MODULE_DOWN:
 		return config->ffn_size;
 	default:
-		return config->hidden_size;
+		return module <= MODULE_DOWN ? config->hidden_size : 0;
 	}
 }
 
@@ -155,15 +158,17 @@ decoder_module_out(const struct decoder_config *config, enum module module)
 	case MODULE_UP:
 		return config->ffn_size;
 	default:
-		return config->hidden_size;
+		return module <= MODULE_DOWN ? config->hidden_size : 0;
 	}
 }
 
 void
 decoder_tensor_name(int layer, enum module module, char *name, size_t size)
 {
-	snprintf(name, size, "model.layers.%d.%s.%s.weight", layer, module_parent(module),
-	    module_name(module));
+	char path[MODULE_PATH_SIZE];
+
+	module_path(layer, module, MODULE_NO_EXPERT, path, sizeof path);
+	snprintf(name, size, "%s.weight", path);
 }
 
 /* Generous bounds that no real model reaches, so that later products can't overflow. */

@@ -46,13 +46,29 @@ struct decoder {
 	struct rope rope;
 };
 
-/* The low-rank spans of every (layer, module): spans[layer * N_MODULES + module], n_spans likewise.
- */
+/* The low-rank spans of every module: spans[lora_place(...)], n_spans likewise, of
+ * lora_place_count() each. */
 struct lora_table {
-	int n_layers;
+	int n_layers, n_experts; /* n_experts >= 1 */
 	struct lora_span **spans;
 	int *n_spans;
 };
+
+static inline size_t
+lora_place_count(const struct lora_table *table)
+{
+	return (size_t)(table->n_layers + 1) * N_MODULES * (size_t)table->n_experts;
+}
+
+/* LAYER and EXPERT count only where the kind has them. */
+static inline size_t
+lora_place(const struct lora_table *table, int layer, enum module module, int expert)
+{
+	size_t row = module_in_layers(module) ? (size_t)layer + 1 : 0;
+
+	return (row * N_MODULES + (size_t)module) * (size_t)table->n_experts +
+	       (module_in_experts(module) ? (size_t)expert : 0);
+}
 
 /* Keys and values of all lanes: k[layer], v[layer] are [n_slots, g*hd]; a lane owns a run of slots.
  */
@@ -86,7 +102,7 @@ struct tensor *decoder_forward(
 struct tensor *decoder_hidden(
     struct ops *ops, const struct decoder *decoder, const struct decoder_batch *batch);
 
-/* in/out sizes of a module's weight. */
+/* in/out sizes of a module's weight; 0 when the architecture has no such module. */
 int64_t decoder_module_in(const struct decoder_config *config, enum module module);
 int64_t decoder_module_out(const struct decoder_config *config, enum module module);
 

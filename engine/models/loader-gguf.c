@@ -140,7 +140,7 @@ read_config(const struct gguf *gguf, struct decoder_config *config, struct t2l_e
 static void
 find_biases(const struct gguf *gguf, struct decoder_config *config)
 {
-	for (int m = 0; m < N_MODULES; m++) {
+	for (int m = 0; m <= MODULE_DOWN; m++) {
 		char name[64];
 
 		snprintf(name, sizeof name, "blk.0.%s.bias", decoder_names_gguf.module[m]);

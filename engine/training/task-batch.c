@@ -46,19 +46,21 @@ lora_stack_table(struct ops *ops, const struct lora_stack *stack, const struct t
     size_t n_groups)
 {
 	struct arena *arena = ops_arena(ops);
-	size_t n = (size_t)stack->n_layers * N_MODULES;
 	struct lora_table *table = arena_alloc_zero(arena, sizeof *table);
+	size_t n;
 
 	if (table == NULL)
 		return NULL;
 	table->n_layers = stack->n_layers;
+	table->n_experts = 1;
+	n = lora_place_count(table);
 	table->spans = arena_alloc_zero(arena, n * sizeof *table->spans);
 	table->n_spans = arena_alloc_zero(arena, n * sizeof *table->n_spans);
 	if (table->spans == NULL || table->n_spans == NULL)
 		return NULL;
 	for (int layer = 0; layer < stack->n_layers; layer++) {
 		for (int i = 0; i < stack->n_modules; i++) {
-			int at = layer * N_MODULES + (int)stack->modules[i];
+			size_t at = lora_place(table, layer, stack->modules[i], 0);
 
 			table->n_spans[at] = (int)n_groups;
 			table->spans[at] = arena_alloc(arena, n_groups * sizeof **table->spans);

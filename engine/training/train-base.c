@@ -28,7 +28,7 @@
 #define MAX_TOKENIZER_FILE ((size_t)64 << 20)
 
 /* Embedding and final norm, then two norms and the modules of each layer. */
-#define TENSORS_PER_LAYER (2 + N_MODULES)
+#define TENSORS_PER_LAYER (2 + MODULE_DOWN + 1)
 
 struct base_run {
 	struct t2l_suite *suite;
@@ -106,7 +106,7 @@ count_numbers(const struct decoder_config *config)
 {
 	int64_t layer = 2 * (int64_t)config->hidden_size;
 
-	for (int m = 0; m < N_MODULES; m++)
+	for (int m = 0; m <= MODULE_DOWN; m++)
 		layer += decoder_module_in(config, (enum module)m) *
 			 decoder_module_out(config, (enum module)m);
 	return (int64_t)(config->vocab_size + 1) * config->hidden_size + config->n_layers * layer;
@@ -128,7 +128,7 @@ make_layer(struct trainer *trainer, struct base_run *run, int number, struct ten
 		status = make_tensor(
 		    trainer, &tensors[i], name, 0, config->hidden_size, memory, 0, false, err);
 	}
-	for (int m = 0; m < N_MODULES && status == T2L_OK; m++) {
+	for (int m = 0; m <= MODULE_DOWN && status == T2L_OK; m++) {
 		int64_t in = decoder_module_in(config, (enum module)m);
 		/* What is added to the residual starts smaller, by the number of such additions. */
 		bool residual = m == MODULE_O || m == MODULE_DOWN;

@@ -56,11 +56,11 @@ static void
 each_tensor(struct model *model,
     void (*visit)(struct model *model, const char *name, int64_t rows, int64_t cols))
 {
-	static const char *const names[N_MODULES] = { "attn_q", "attn_k", "attn_v", "attn_output",
+	static const char *const names[] = { "attn_q", "attn_k", "attn_v", "attn_output",
 		"ffn_gate", "ffn_up", "ffn_down" };
 	const int64_t *size = model->size;
 	int64_t hidden = size[HIDDEN], kv = hidden / size[HEADS] * size[KV_HEADS];
-	const int64_t rows[N_MODULES] = { hidden, kv, kv, hidden, size[FFN], size[FFN], hidden };
+	const int64_t rows[] = { hidden, kv, kv, hidden, size[FFN], size[FFN], hidden };
 	char name[64];
 
 	visit(model, "token_embd.weight", size[VOCAB], hidden);
@@ -69,7 +69,7 @@ each_tensor(struct model *model,
 		visit(model, name, 0, hidden);
 		snprintf(name, sizeof name, "blk.%d.ffn_norm.weight", l);
 		visit(model, name, 0, hidden);
-		for (int m = 0; m < N_MODULES; m++) {
+		for (int m = 0; m <= MODULE_DOWN; m++) {
 			snprintf(name, sizeof name, "blk.%d.%s.weight", l, names[m]);
 			visit(model, name, rows[m], m == MODULE_DOWN ? size[FFN] : hidden);
 		}

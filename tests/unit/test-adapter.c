@@ -46,9 +46,9 @@ modules_are_sorted_and_found(void **state)
 	}
 	assert_int_equal(adapter_create(modules, 3, false, &none, &adapter, NULL), T2L_OK);
 	assert_int_equal(adapter->modules[0].layer, 0);
-	assert_int_equal(adapter_find(adapter, 1, MODULE_DOWN)->rank, 2);
-	assert_null(adapter_find(adapter, 1, MODULE_K));
-	assert_null(adapter_find(adapter, 7, MODULE_K));
+	assert_int_equal(adapter_find(adapter, 1, MODULE_DOWN, 0)->rank, 2);
+	assert_null(adapter_find(adapter, 1, MODULE_K, 0));
+	assert_null(adapter_find(adapter, 7, MODULE_K, 0));
 	assert_string_equal(adapter->facts.modules, "k_proj,down_proj");
 	assert_int_equal(adapter->facts.rank, 3);
 	assert_int_equal(adapter->facts.n_layers, 3);
@@ -124,7 +124,7 @@ numbers_that_are_not_finite_are_refused_by_place(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		struct t2l_adapter *adapter = make_adapter_of(4, 8, false, 3, NULL);
-		const struct adapter_module *module = adapter_find(adapter, 1, MODULE_V);
+		const struct adapter_module *module = adapter_find(adapter, 1, MODULE_V, 0);
 
 		tensor_f32(&module->bt)[7] = bad[i];
 		assert_int_equal(adapter_seal(adapter, &err), T2L_EFORMAT);
@@ -245,13 +245,13 @@ every_row_gets_the_adapters_of_its_group(void **state)
 	};
 	struct arena *arena = arena_create();
 	struct lora_table *table = lora_table_make(arena, 3, groups, 5);
-	const struct lora_span *spans = table->spans[1 * N_MODULES + MODULE_V];
+	const struct lora_span *spans = table->spans[lora_place(table, 1, MODULE_V, 0)];
 
 	(void)state;
 	assert_int_equal(table->n_layers, 3);
-	assert_int_equal(table->n_spans[1 * N_MODULES + MODULE_V], 3);
-	assert_int_equal(table->n_spans[1 * N_MODULES + MODULE_K], 0);
-	assert_int_equal(table->n_spans[2 * N_MODULES + MODULE_V], 0);
+	assert_int_equal(table->n_spans[lora_place(table, 1, MODULE_V, 0)], 3);
+	assert_int_equal(table->n_spans[lora_place(table, 1, MODULE_K, 0)], 0);
+	assert_int_equal(table->n_spans[lora_place(table, 2, MODULE_V, 0)], 0);
 	assert_int_equal(spans[0].row_begin, 0);
 	assert_int_equal(spans[0].row_count, 5);
 	assert_true(spans[0].scale == 4);
@@ -260,8 +260,8 @@ every_row_gets_the_adapters_of_its_group(void **state)
 	assert_true(spans[1].scale == 2);
 	assert_int_equal(spans[2].row_begin, 7);
 	assert_true(spans[2].scale == -6);
-	assert_ptr_equal(spans[2].a, &adapter_find(two, 1, MODULE_V)->a);
-	assert_ptr_equal(spans[2].bt, &adapter_find(two, 1, MODULE_V)->bt);
+	assert_ptr_equal(spans[2].a, &adapter_find(two, 1, MODULE_V, 0)->a);
+	assert_ptr_equal(spans[2].bt, &adapter_find(two, 1, MODULE_V, 0)->bt);
 	arena_free(arena);
 	t2l_adapter_close(one);
 	t2l_adapter_close(two);
@@ -274,7 +274,7 @@ no_group_gives_an_empty_table(void **state)
 	struct lora_table *table = lora_table_make(arena, 2, NULL, 0);
 
 	(void)state;
-	for (int i = 0; i < 2 * N_MODULES; i++)
+	for (int i = 0; i < 3 * N_MODULES; i++)
 		assert_int_equal(table->n_spans[i], 0);
 	arena_free(arena);
 }
@@ -405,6 +405,99 @@ saving_into_a_folder_that_is_not_there_says_so(void **state)
 	t2l_adapter_close(adapter);
 }
 
+static void
+every_module_is_found_by_its_path(void **state)
+{
+	int layer, expert;
+	enum module module;
+	char path[MODULE_PATH_SIZE];
+
+	(void)state;
+	for (int m = 0; m < N_MODULES; m++) {
+		enum module kind = (enum module)m;
+
+		module_path(1023, kind, 1023, path, sizeof path);
+		assert_null(strchr(path, '*'));
+		assert_true(strlen(path) < MODULE_PATH_SIZE - 8);
+		assert_true(module_by_path(path, strlen(path), &layer, &module, &expert));
+		assert_int_equal(module, m);
+		assert_int_equal(layer, module_in_layers(kind) ? 1023 : MODULE_NO_LAYER);
+		assert_int_equal(expert, module_in_experts(kind) ? 1023 : MODULE_NO_EXPERT);
+		assert_false(module_by_path(path, strlen(path) - 1, &layer, &module, &expert));
+		for (int other = 0; other < m; other++)
+			assert_string_not_equal(module_name(kind), module_name((enum module)other));
+	}
+	assert_false(module_by_path("model.layers.01.mlp.fc1", 23, &layer, &module, &expert));
+	assert_false(module_by_path("model.layers..mlp.fc1", 21, &layer, &module, &expert));
+	module_path(3, MODULE_MIXTRAL_W2, 12, path, sizeof path);
+	assert_string_equal(path, "model.layers.3.block_sparse_moe.experts.12.w2");
+	module_path(7, MODULE_HEAD, 7, path, sizeof path);
+	assert_string_equal(path, "lm_head");
+}
+
+/* Experts, embeddings and the head keep who they are in a saved file, and count in the hash. */
+static void
+modules_of_all_kinds_come_back_from_a_file(void **state)
+{
+	static const struct adapter_module kinds[] = {
+		{ .module = MODULE_HEAD, .rank = 2, .alpha = 2, .a.shape[1] = 4, .bt.shape[1] = 9 },
+		{ .module = MODULE_EMBED,
+		    .rank = 1,
+		    .alpha = 3,
+		    .a.shape[1] = 9,
+		    .bt.shape[1] = 4 },
+		{ .layer = 1,
+		    .module = MODULE_EXPERT_UP,
+		    .expert = 10,
+		    .rank = 2,
+		    .alpha = 2,
+		    .a.shape[1] = 4,
+		    .bt.shape[1] = 5 },
+		{ .layer = 1,
+		    .module = MODULE_EXPERT_UP,
+		    .expert = 2,
+		    .rank = 2,
+		    .alpha = 2,
+		    .a.shape[1] = 4,
+		    .bt.shape[1] = 5 },
+		{ .layer = 0,
+		    .module = MODULE_QKV,
+		    .expert = 77,
+		    .rank = 2,
+		    .alpha = 2,
+		    .a.shape[1] = 4,
+		    .bt.shape[1] = 12 },
+	};
+	const struct adapter_labels labels = { .name = "kinds" };
+	struct t2l_adapter *adapter, *read;
+
+	(void)state;
+	assert_int_equal(adapter_create(kinds, 5, false, &labels, &adapter, NULL), T2L_OK);
+	for (size_t i = 0; i < 5; i++) {
+		for (int64_t j = 0; j < tensor_count(&adapter->modules[i].a); j++)
+			tensor_f32(&adapter->modules[i].a)[j] = (float)(j + (int64_t)i);
+		for (int64_t j = 0; j < tensor_count(&adapter->modules[i].bt); j++)
+			tensor_f32(&adapter->modules[i].bt)[j] = (float)(j * (int64_t)i);
+	}
+	assert_int_equal(adapter_seal(adapter, NULL), T2L_OK);
+	assert_int_equal(adapter->facts.n_layers, 2);
+	assert_int_equal(adapter->modules[0].module, MODULE_EMBED);
+	assert_int_equal(adapter->modules[0].layer, MODULE_NO_LAYER);
+	assert_int_equal(adapter->modules[2].expert, MODULE_NO_EXPERT);
+	assert_int_equal(adapter->modules[3].expert, 2);
+	assert_ptr_equal(adapter_find(adapter, 1, MODULE_EXPERT_UP, 10), &adapter->modules[4]);
+	assert_null(adapter_find(adapter, 1, MODULE_EXPERT_UP, 3));
+	assert_ptr_equal(adapter_find(adapter, 5, MODULE_HEAD, 5), &adapter->modules[1]);
+
+	assert_int_equal(t2l_adapter_save(adapter, in_folder("kinds.safetensors"), NULL), T2L_OK);
+	assert_int_equal(t2l_adapter_open(in_folder("kinds.safetensors"), &read, NULL), T2L_OK);
+	assert_string_equal(read->facts.hash, adapter->facts.hash);
+	assert_string_equal(read->facts.modules, "qkv_proj,experts.up_proj,embed_tokens,lm_head");
+	assert_int_equal(read->modules[4].expert, 10);
+	t2l_adapter_close(read);
+	t2l_adapter_close(adapter);
+}
+
 #define TEST(function)                                                                             \
 	cmocka_unit_test_setup_teardown(function, make_temporary_folder, remove_temporary_folder)
 
@@ -427,6 +520,8 @@ main(void)
 		TEST(the_same_adapter_gives_the_same_file),
 		TEST(a_native_file_that_is_cut_is_refused_with_its_name),
 		TEST(other_files_are_refused_by_what_they_are),
+		TEST(every_module_is_found_by_its_path),
+		TEST(modules_of_all_kinds_come_back_from_a_file),
 		TEST(saving_into_a_folder_that_is_not_there_says_so),
 	};
 

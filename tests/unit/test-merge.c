@@ -121,8 +121,7 @@ cat_of_rslora_adapters_is_the_exact_sum(void **state)
 		struct tensor expected;
 		char path[64], key[96];
 
-		adapter_module_path(
-		    result->modules[i].layer, result->modules[i].module, path, sizeof path);
+		adapter_module_path(&result->modules[i], path, sizeof path);
 		snprintf(key, sizeof key, "delta.%s", path);
 		assert_int_equal(safetensors_tensor(st, key, &expected, NULL), T2L_OK);
 		for (int64_t j = 0; j < tensor_count(&expected); j++)
