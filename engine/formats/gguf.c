@@ -625,7 +625,7 @@ gguf_find(const struct gguf *gguf, const char *name)
 static size_t
 alignment_of(enum dtype dtype)
 {
-	return dtype == DTYPE_Q8_0 ? sizeof(uint16_t) : dtype_row_bytes(dtype, 1);
+	return dtype_is_quantised(dtype) ? 1 : dtype_row_bytes(dtype, 1);
 }
 
 enum t2l_status

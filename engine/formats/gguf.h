@@ -43,7 +43,7 @@ struct gguf_entry {
 	const char *name;
 	uint32_t ggml_type;
 	const char *type_name; /* ggml's: "F32", "Q4_K", ... */
-	bool convertible;      /* F32, F16, BF16, Q8_0, I32, I64 */
+	bool convertible;      /* whether the engine has it as a dtype */
 	enum dtype dtype;      /* when convertible */
 	int n_dims;
 	int64_t shape[TENSOR_MAX_DIMS]; /* outermost first */

@@ -1,24 +1,57 @@
-/* dtype.c - the stored number formats and their conversion to and from f32. */
+/* dtype.c - the table of stored number formats and their conversion to and from f32. */
 
-#include <math.h>
 #include <string.h>
 
-#include "engine/tensor/dtype.h"
+#include "engine/tensor/k-quants.h"
 
-_Static_assert(sizeof(struct block_q8_0) == 34, "Q8_0 blocks are 34 bytes in files");
+typedef void to_f32(const void *source, float *out, int64_t n);
+typedef void from_f32(const float *source, void *out, int64_t n);
+
+static to_f32 f32_to_f32, f16s_to_f32, bf16s_to_f32;
+static from_f32 f32_from_f32, f16s_from_f32, bf16s_from_f32;
 
 static const struct {
 	const char *name;
 	size_t block_bytes;
 	int block_elements;
+	to_f32 *widen;	  /* NULL: integers */
+	from_f32 *narrow; /* likewise */
 } dtypes[N_DTYPES] = {
-	[DTYPE_F32] = { "f32", 4, 1 },
-	[DTYPE_F16] = { "f16", 2, 1 },
-	[DTYPE_BF16] = { "bf16", 2, 1 },
-	[DTYPE_Q8_0] = { "q8_0", sizeof(struct block_q8_0), Q8_0_BLOCK },
-	[DTYPE_I32] = { "i32", 4, 1 },
-	[DTYPE_I64] = { "i64", 8, 1 },
+	[DTYPE_F32] = { "f32", 4, 1, f32_to_f32, f32_from_f32 },
+	[DTYPE_F16] = { "f16", 2, 1, f16s_to_f32, f16s_from_f32 },
+	[DTYPE_BF16] = { "bf16", 2, 1, bf16s_to_f32, bf16s_from_f32 },
+	[DTYPE_Q8_0] = { "q8_0", 34, QUANT_BLOCK, q8_0_to_f32, q8_0_from_f32 },
+	[DTYPE_Q4_0] = { "q4_0", 18, QUANT_BLOCK, q4_0_to_f32, q4_0_from_f32 },
+	[DTYPE_Q4_1] = { "q4_1", 20, QUANT_BLOCK, q4_1_to_f32, q4_1_from_f32 },
+	[DTYPE_Q5_0] = { "q5_0", 22, QUANT_BLOCK, q5_0_to_f32, q5_0_from_f32 },
+	[DTYPE_Q5_1] = { "q5_1", 24, QUANT_BLOCK, q5_1_to_f32, q5_1_from_f32 },
+	[DTYPE_IQ4_NL] = { "iq4_nl", 18, QUANT_BLOCK, iq4_nl_to_f32, iq4_nl_from_f32 },
+	[DTYPE_Q2_K] = { "q2_k", 84, K_BLOCK, q2_k_to_f32, q2_k_from_f32 },
+	[DTYPE_Q3_K] = { "q3_k", 110, K_BLOCK, q3_k_to_f32, q3_k_from_f32 },
+	[DTYPE_Q4_K] = { "q4_k", 144, K_BLOCK, q4_k_to_f32, q4_k_from_f32 },
+	[DTYPE_Q5_K] = { "q5_k", 176, K_BLOCK, q5_k_to_f32, q5_k_from_f32 },
+	[DTYPE_Q6_K] = { "q6_k", 210, K_BLOCK, q6_k_to_f32, q6_k_from_f32 },
+	[DTYPE_I32] = { "i32", 4, 1, NULL, NULL },
+	[DTYPE_I64] = { "i64", 8, 1, NULL, NULL },
 };
+
+bool
+dtype_is_weight(enum dtype dtype)
+{
+	return dtypes[dtype].widen != NULL;
+}
+
+bool
+dtype_is_quantised(enum dtype dtype)
+{
+	return dtypes[dtype].block_elements > 1;
+}
+
+int
+dtype_block(enum dtype dtype)
+{
+	return dtypes[dtype].block_elements;
+}
 
 const char *
 dtype_name(enum dtype dtype)
@@ -118,100 +151,77 @@ f32_to_bf16(float value)
 }
 
 static void
-q8_0_to_f32(const unsigned char *source, float *out, int64_t n)
+f32_to_f32(const void *source, float *out, int64_t n)
 {
-	for (int64_t i = 0; i < n; i += Q8_0_BLOCK, source += sizeof(struct block_q8_0)) {
-		struct block_q8_0 block;
-		float scale;
+	memcpy(out, source, (size_t)n * sizeof *out);
+}
 
-		memcpy(&block, source, sizeof block);
-		scale = f16_to_f32(block.scale);
-		for (int j = 0; j < Q8_0_BLOCK; j++)
-			out[i + j] = scale * (float)block.quants[j];
+static void
+f32_from_f32(const float *source, void *out, int64_t n)
+{
+	memcpy(out, source, (size_t)n * sizeof *source);
+}
+
+static void
+f16s_to_f32(const void *source, float *out, int64_t n)
+{
+	const unsigned char *bytes = source;
+	uint16_t bits;
+
+	for (int64_t i = 0; i < n; i++) {
+		memcpy(&bits, bytes + 2 * i, sizeof bits);
+		out[i] = f16_to_f32(bits);
 	}
 }
 
-/* The scale is rounded to f16 only after it has divided the values, as the reference does. */
 static void
-q8_0_from_f32(const float *source, unsigned char *out, int64_t n)
+f16s_from_f32(const float *source, void *out, int64_t n)
 {
-	for (int64_t i = 0; i < n; i += Q8_0_BLOCK, out += sizeof(struct block_q8_0)) {
-		struct block_q8_0 block;
-		float largest = 0, scale, inverse;
+	unsigned char *bytes = out;
 
-		for (int j = 0; j < Q8_0_BLOCK; j++)
-			largest = fmaxf(largest, fabsf(source[i + j]));
-		scale = largest / 127;
-		inverse = scale != 0 ? 1 / scale : 0;
-		block.scale = f32_to_f16(scale);
-		for (int j = 0; j < Q8_0_BLOCK; j++) {
-			float value = roundf(source[i + j] * inverse);
+	for (int64_t i = 0; i < n; i++) {
+		uint16_t bits = f32_to_f16(source[i]);
+		memcpy(bytes + 2 * i, &bits, sizeof bits);
+	}
+}
 
-			/* Inf and NaN have no quant; a denormal scale makes inverse Inf. */
-			block.quants[j] = (int8_t)(value >= -127 && value <= 127 ? value
-						   : value > 0			 ? 127
-										 : -127);
-		}
-		memcpy(out, &block, sizeof block);
+static void
+bf16s_to_f32(const void *source, float *out, int64_t n)
+{
+	const unsigned char *bytes = source;
+	uint16_t bits;
+
+	for (int64_t i = 0; i < n; i++) {
+		memcpy(&bits, bytes + 2 * i, sizeof bits);
+		out[i] = bf16_to_f32(bits);
+	}
+}
+
+static void
+bf16s_from_f32(const float *source, void *out, int64_t n)
+{
+	unsigned char *bytes = out;
+
+	for (int64_t i = 0; i < n; i++) {
+		uint16_t bits = f32_to_bf16(source[i]);
+		memcpy(bytes + 2 * i, &bits, sizeof bits);
 	}
 }
 
 bool
 dtype_to_f32(enum dtype dtype, const void *source, float *out, int64_t n)
 {
-	const unsigned char *bytes = source;
-	uint16_t bits;
-
-	switch (dtype) {
-	case DTYPE_F32:
-		memcpy(out, source, (size_t)n * sizeof *out);
-		return true;
-	case DTYPE_F16:
-		for (int64_t i = 0; i < n; i++) {
-			memcpy(&bits, bytes + 2 * i, sizeof bits);
-			out[i] = f16_to_f32(bits);
-		}
-		return true;
-	case DTYPE_BF16:
-		for (int64_t i = 0; i < n; i++) {
-			memcpy(&bits, bytes + 2 * i, sizeof bits);
-			out[i] = bf16_to_f32(bits);
-		}
-		return true;
-	case DTYPE_Q8_0:
-		q8_0_to_f32(bytes, out, n);
-		return true;
-	default:
+	if (dtypes[dtype].widen == NULL)
 		return false;
-	}
+	dtypes[dtype].widen(source, out, n);
+	return true;
 }
 
 bool
 dtype_from_f32(enum dtype dtype, const float *source, void *out, int64_t n)
 {
-	unsigned char *bytes = out;
-	uint16_t bits;
-
-	switch (dtype) {
-	case DTYPE_F32:
-		memcpy(out, source, (size_t)n * sizeof *source);
-		return true;
-	case DTYPE_F16:
-		for (int64_t i = 0; i < n; i++) {
-			bits = f32_to_f16(source[i]);
-			memcpy(bytes + 2 * i, &bits, sizeof bits);
-		}
-		return true;
-	case DTYPE_BF16:
-		for (int64_t i = 0; i < n; i++) {
-			bits = f32_to_bf16(source[i]);
-			memcpy(bytes + 2 * i, &bits, sizeof bits);
-		}
-		return true;
-	case DTYPE_Q8_0:
-		q8_0_from_f32(source, bytes, n);
-		return true;
-	default:
+	if (dtypes[dtype].narrow == NULL)
 		return false;
-	}
+	dtypes[dtype].narrow(source, out, n);
+	return true;
 }
