@@ -7,6 +7,7 @@ engine_libt2l_la_SOURCES += \
 	engine/training/optimiser.c engine/training/optimiser.h \
 	engine/training/parameters.c engine/training/parameters.h \
 	engine/training/random.h \
+	engine/training/reconstruction.c engine/training/reconstruction.h \
 	engine/training/suite.c \
 	engine/training/task-batch.c engine/training/task-batch.h \
 	engine/training/train.c engine/training/trainer.h \

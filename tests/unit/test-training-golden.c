@@ -3,9 +3,17 @@
 #include <stdlib.h>
 
 #include "engine/hypernet/hypernet.h"
+#include "engine/training/reconstruction.h"
 #include "tests/unit/training-golden.h"
 
 /* ---- hypernets ---- */
+
+/* With z-scores the heads have no bias. */
+static bool
+has_head_bias(const struct golden_case *c)
+{
+	return safetensors_find(c->init, "heads.q_proj.bias") != NULL;
+}
 
 static struct hypernet_network *
 make_network(struct golden_case *c, const char *variant)
@@ -22,7 +30,7 @@ make_network(struct golden_case *c, const char *variant)
 		.rank = (int)golden_number(c->json, "r"),
 		.lora_alpha = 8,
 		.use_rslora = true,
-		.head_bias = true,
+		.head_bias = has_head_bias(c),
 	};
 	struct hypernet_network *network;
 	struct t2l_error err;
@@ -83,8 +91,10 @@ check_step(struct golden_case *c, struct tensor *loss, int step)
 	assert_int_equal(ops_backward(c->ops, loss, 1, &err), T2L_OK);
 }
 
+typedef struct tensor *case_loss(struct golden_case *c, const struct hypernet_network *network);
+
 static void
-train_hypernet(const char *name, const char *variant)
+train_hypernet(const char *name, const char *variant, case_loss *loss)
 {
 	struct golden_case c;
 	struct parameter_set set = { 0 };
@@ -96,7 +106,8 @@ train_hypernet(const char *name, const char *variant)
 	if (!golden_case_open(&c, name))
 		skip();
 	golden_case_options(&c);
-	golden_case_batch(&c);
+	if (loss == hypernet_loss)
+		golden_case_batch(&c);
 	network = make_network(&c, variant);
 	for (size_t i = 0; i < network->n_parameters; i++)
 		assert_int_equal(parameter_set_add(&set, network->parameters[i].name,
@@ -107,7 +118,7 @@ train_hypernet(const char *name, const char *variant)
 		ops_reset(c.ops);
 		ops_record(c.ops, true);
 		parameter_set_zero_gradients(&set);
-		check_step(&c, hypernet_loss(&c, network), step);
+		check_step(&c, loss(&c, network), step);
 		for (size_t i = 0; step == 0 && i < set.n; i++) {
 			char key[160];
 
@@ -136,14 +147,134 @@ static void
 the_large_design_trains_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("sft_L", "L");
+	train_hypernet("sft_L", "L", hypernet_loss);
 }
 
 static void
 the_small_design_trains_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("sft_S_rope", "S");
+	train_hypernet("sft_S_rope", "S", hypernet_loss);
+}
+
+/* ---- reconstruction ---- */
+
+#define MAX_TARGETS 16
+
+/* target_A.m as it is, target_B.m [tasks, layers, out, rank] transposed, into the arena. */
+static struct tensor *
+read_target(struct golden_case *c, enum module module, bool is_a)
+{
+	struct tensor stored, *target;
+	struct t2l_error err;
+	char key[64];
+
+	snprintf(key, sizeof key, "target_%c.%s", is_a ? 'A' : 'B', module_name(module));
+	assert_int_equal(safetensors_tensor(c->batch_file, key, &stored, &err), T2L_OK);
+	int64_t rows = stored.shape[2], cols = stored.shape[3];
+	int64_t shape[4] = { stored.shape[0], stored.shape[1], is_a ? rows : cols,
+		is_a ? cols : rows };
+
+	target = ops_tensor(c->ops, 4, shape, false);
+	assert_non_null(target);
+	for (int64_t i = 0; i < tensor_count(target); i++) {
+		int64_t matrix = i / (rows * cols), at = i % (rows * cols);
+		int64_t from = is_a ? at : at % rows * cols + at / rows;
+
+		tensor_f32(target)[i] = tensor_f32(&stored)[matrix * rows * cols + from];
+	}
+	return target;
+}
+
+/* What stands in the case's file for one moment of one factor; B comes transposed. */
+static void
+read_moments(struct golden_case *c, enum module module, bool is_a, struct tensor *target)
+{
+	static const char *const kinds[2] = { "mean", "std" };
+	int64_t n = tensor_count(target) / target->shape[0];
+	float *moments[2] = { malloc((size_t)n * sizeof(float)),
+		malloc((size_t)n * sizeof(float)) };
+
+	reconstruction_moments(tensor_f32(target), target->shape[0], n, moments[0], moments[1]);
+	for (int k = 0; k < 2; k++) {
+		struct tensor stored;
+		struct t2l_error err;
+		char key[64];
+
+		snprintf(key, sizeof key, "%s_recon_target.%c.%s", kinds[k], is_a ? 'A' : 'B',
+		    module_name(module));
+		assert_int_equal(safetensors_tensor(c->init, key, &stored, &err), T2L_OK);
+		for (int64_t i = 0; i < n; i++) {
+			int64_t size = target->shape[2] * target->shape[3], at = i % size;
+			int64_t from =
+			    is_a ? at
+				 : at % target->shape[3] * target->shape[2] + at / target->shape[3];
+
+			assert_true(fabsf(moments[k][i] -
+					  tensor_f32(&stored)[i / size * size + from]) < 1e-6F);
+		}
+	}
+	reconstruction_standardise(tensor_f32(target), target->shape[0], n, moments[0], moments[1]);
+	free(moments[0]);
+	free(moments[1]);
+}
+
+static struct tensor *
+reconstruction_loss(struct golden_case *c, const struct hypernet_network *network)
+{
+	const struct hypernet_config *config = &network->config;
+	bool factorized = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->json, "factorized"));
+	bool zscore = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->json, "zscore"));
+	struct lora_stack made = {
+		.n_modules = config->n_modules, .n_layers = config->n_layers, .rank = config->rank
+	};
+	struct lora_stack targets = made;
+	struct tensor embeddings;
+	struct t2l_error err;
+	int64_t rows[MAX_TARGETS], n;
+
+	memcpy(made.modules, config->modules, sizeof made.modules);
+	assert_int_equal(safetensors_tensor(c->batch_file, "task_embs", &embeddings, &err), T2L_OK);
+	n = embeddings.shape[0] * embeddings.shape[1];
+	assert_in_range(n, 1, MAX_TARGETS);
+	for (int64_t i = 0; i < n; i++)
+		rows[i] = i / embeddings.shape[1];
+	for (int i = 0; i < config->n_modules; i++) {
+		targets.a[i] = read_target(c, config->modules[i], true);
+		targets.bt[i] = read_target(c, config->modules[i], false);
+		if (zscore) {
+			read_moments(c, config->modules[i], true, targets.a[i]);
+			read_moments(c, config->modules[i], false, targets.bt[i]);
+		}
+	}
+	assert_true(hypernet_forward(c->ops, network,
+	    ops_wrap(c->ops, DTYPE_F32, 2, (int64_t[]){ n, config->embedding_size },
+		embeddings.data, NULL),
+	    0, made.a, made.bt));
+	return factorized ? reconstruction_factors_loss(c->ops, &made, &targets, rows)
+			  : reconstruction_delta_loss(c->ops, &made, &targets, rows,
+				(float)golden_number(c->json, "dws"));
+}
+
+static void
+z_scores_are_reconstructed_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_hypernet("recon_L_zscore", "L", reconstruction_loss);
+}
+
+static void
+factors_are_reconstructed_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_hypernet("recon_S_factorized", "S", reconstruction_loss);
+}
+
+static void
+products_are_reconstructed_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_hypernet("recon_M_deltaw", "M", reconstruction_loss);
 }
 
 /* ---- LoRA ---- */
@@ -286,6 +417,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_large_design_trains_as_the_reference_does),
 		cmocka_unit_test(the_small_design_trains_as_the_reference_does),
+		cmocka_unit_test(z_scores_are_reconstructed_as_the_reference_does),
+		cmocka_unit_test(factors_are_reconstructed_as_the_reference_does),
+		cmocka_unit_test(products_are_reconstructed_as_the_reference_does),
 		cmocka_unit_test(a_lora_trains_as_the_reference_does),
 		cmocka_unit_test(a_lora_with_every_token_alike_trains_as_the_reference_does),
 	};
