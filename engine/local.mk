@@ -4,9 +4,10 @@ t2lincludedir = $(includedir)/t2l
 t2linclude_HEADERS = engine/t2l.h
 engine_libt2l_la_CPPFLAGS = $(AM_CPPFLAGS) -DT2L_BUILDING
 engine_libt2l_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden \
-	$(CJSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) $(NETTLE_CFLAGS) $(YAML_CFLAGS)
+	$(CJSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) $(NETTLE_CFLAGS) $(YAML_CFLAGS) \
+	$(ZLIB_CFLAGS)
 engine_libt2l_la_LIBADD = base/libbase.la \
-	$(CJSON_LIBS) $(PCRE2_LIBS) $(UTF8PROC_LIBS) $(NETTLE_LIBS) $(YAML_LIBS)
+	$(CJSON_LIBS) $(PCRE2_LIBS) $(UTF8PROC_LIBS) $(NETTLE_LIBS) $(YAML_LIBS) $(ZLIB_LIBS)
 engine_libt2l_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0
 engine_libt2l_la_SOURCES = \
 	engine/t2l.h \

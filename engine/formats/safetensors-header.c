@@ -296,6 +296,8 @@ safetensors_header(const void *bytes, size_t n, const char *path, cJSON **header
 		status = t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
 	else
 		status = read_entries(&r, root, *entries, n_entries);
+	for (size_t i = 0; status == T2L_OK && i < *n_entries; i++)
+		(*entries)[i].place = i;
 	if (status != T2L_OK) {
 		free(*entries);
 		cJSON_Delete(root);

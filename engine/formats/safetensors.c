@@ -11,6 +11,7 @@
 #include "base/visible.h"
 #include "engine/formats/safetensors-header.h"
 #include "engine/formats/safetensors.h"
+#include "engine/formats/torch-checkpoint.h"
 
 #define MAX_INDEX_BYTES (64 << 20)
 #define MAX_SHARDS 4096
@@ -20,8 +21,9 @@
 struct shard {
 	char *file; /* its name in the index; NULL for a file on its own */
 	struct mapped_file map;
-	cJSON *header;
-	size_t first, n; /* its entries before sorting */
+	cJSON *header;			/* of a safetensors file */
+	struct torch_checkpoint *torch; /* or what else it is */
+	size_t first, n;		/* its entries before sorting */
 };
 
 /* Aligned copies of the tensors that a file stores unaligned, made when first asked for. */
@@ -69,29 +71,75 @@ set_new(const char *path, size_t n_shards, struct safetensors **out, struct t2l_
 	return T2L_OK;
 }
 
-/* Adds the file BYTES[N], known to messages as PATH, to the set. */
-static enum t2l_status
-add_shard(
-    struct safetensors *st, const void *bytes, size_t n, const char *path, struct t2l_error *err)
+/* Room for N more entries at the end of the set's; NULL: no memory. */
+static struct safetensors_entry *
+extend_entries(struct safetensors *st, size_t n)
 {
-	struct shard *shard = &st->shards[st->n_shards];
-	struct safetensors_entry *entries, *all;
+	struct safetensors_entry *all = realloc(st->entries, (st->n_entries + n + 1) * sizeof *all);
+
+	if (all != NULL)
+		st->entries = all;
+	return all != NULL ? all + st->n_entries : NULL;
+}
+
+static enum t2l_status
+add_torch_shard(struct safetensors *st, struct shard *shard, const void *bytes, size_t n,
+    const char *path, struct t2l_error *err)
+{
+	enum t2l_status status = torch_checkpoint_parse(bytes, n, path, &shard->torch, err);
+	struct safetensors_entry *entries;
+
+	if (status != T2L_OK)
+		return status;
+	shard->n = torch_checkpoint_count(shard->torch);
+	entries = extend_entries(st, shard->n);
+	if (entries == NULL) {
+		torch_checkpoint_free(shard->torch);
+		shard->torch = NULL;
+		return no_memory(path, err);
+	}
+	for (size_t i = 0; i < shard->n; i++)
+		entries[i] = *torch_checkpoint_at(shard->torch, i);
+	return T2L_OK;
+}
+
+static enum t2l_status
+add_plain_shard(struct safetensors *st, struct shard *shard, const void *bytes, size_t n,
+    const char *path, struct t2l_error *err)
+{
+	struct safetensors_entry *entries, *into;
 	enum t2l_status status =
 	    safetensors_header(bytes, n, path, &shard->header, &entries, &shard->n, err);
 
 	if (status != T2L_OK)
 		return status;
-	shard->first = st->n_entries;
-	st->n_shards++;
-	all = realloc(st->entries, (st->n_entries + shard->n + 1) * sizeof *all);
-	if (all == NULL) {
-		free(entries);
+	into = extend_entries(st, shard->n);
+	if (into != NULL)
+		memcpy(into, entries, shard->n * sizeof *into);
+	free(entries);
+	if (into == NULL) {
+		cJSON_Delete(shard->header);
+		shard->header = NULL;
 		return no_memory(path, err);
 	}
-	memcpy(all + st->n_entries, entries, shard->n * sizeof *all);
-	free(entries);
-	st->entries = all;
+	return T2L_OK;
+}
+
+/* Adds the file BYTES[N], known to messages as PATH, to the set; what it is, its bytes say. */
+static enum t2l_status
+add_shard(
+    struct safetensors *st, const void *bytes, size_t n, const char *path, struct t2l_error *err)
+{
+	struct shard *shard = &st->shards[st->n_shards];
+	enum t2l_status status = torch_checkpoint_is(bytes, n)
+				     ? add_torch_shard(st, shard, bytes, n, path, err)
+				     : add_plain_shard(st, shard, bytes, n, path, err);
+
+	if (status != T2L_OK)
+		return status;
+	shard->first = st->n_entries;
 	st->n_entries += shard->n;
+	st->n_shards++;
 	return T2L_OK;
 }
 
@@ -104,7 +152,7 @@ add_shard_file(struct safetensors *st, const char *path, struct t2l_error *err)
 	if (mapped_file_open(path, &shard->map) == -1)
 		return t2l_fail_errno(err, "%s", path);
 	status = add_shard(st, shard->map.bytes, shard->map.n, path, err);
-	if (shard->header == NULL)
+	if (status != T2L_OK)
 		mapped_file_close(&shard->map);
 	return status;
 }
@@ -138,7 +186,9 @@ static enum t2l_status
 sort_metadata(struct safetensors *st, struct t2l_error *err)
 {
 	const cJSON *metadata =
-	    cJSON_GetObjectItemCaseSensitive(st->shards[0].header, SAFETENSORS_METADATA);
+	    st->shards[0].header == NULL
+		? NULL
+		: cJSON_GetObjectItemCaseSensitive(st->shards[0].header, SAFETENSORS_METADATA);
 
 	if (metadata == NULL)
 		return T2L_OK;
@@ -319,7 +369,8 @@ static enum t2l_status
 open_folder(const char *folder, struct safetensors **out, struct t2l_error *err)
 {
 	static const char *const candidates[] = { "model.safetensors",
-		"model.safetensors.index.json", "adapter_model.safetensors" };
+		"model.safetensors.index.json", "adapter_model.safetensors", "pytorch_model.bin",
+		"pytorch_model.bin.index.json", "adapter_model.bin" };
 	enum t2l_status status = T2L_ENOENT;
 	struct stat st;
 
@@ -337,8 +388,9 @@ open_folder(const char *folder, struct safetensors **out, struct t2l_error *err)
 		if (found)
 			return status;
 	}
-	return t2l_fail(err, T2L_ENOENT, "%s: no model.safetensors, %s or %s in this folder",
-	    folder, candidates[1], candidates[2]);
+	return t2l_fail(err, T2L_ENOENT,
+	    "%s: no model.safetensors, %s, %s, %s or %s in this folder", folder, candidates[1],
+	    candidates[2], candidates[3], candidates[5]);
 }
 
 enum t2l_status
@@ -389,6 +441,7 @@ safetensors_close(struct safetensors *st)
 	}
 	for (size_t i = 0; i < st->n_shards; i++) {
 		cJSON_Delete(st->shards[i].header);
+		torch_checkpoint_free(st->shards[i].torch);
 		mapped_file_close(&st->shards[i].map);
 	}
 	free(st->shards);

@@ -7,6 +7,9 @@
  * names valid UTF-8 and new, shapes times dtype equal to the bytes, bytes inside the file without
  * overlap or holes. Open files are immutable and may be shared by threads; entries, names, bytes
  * and tensors live until safetensors_close().
+ *
+ * A torch checkpoint (torch-checkpoint.h) is known by its first bytes and read as the same set of
+ * named tensors, wherever a file or shard of tensors is opened.
  */
 #ifndef ENGINE_FORMATS_SAFETENSORS_H
 #define ENGINE_FORMATS_SAFETENSORS_H
@@ -26,12 +29,14 @@ struct safetensors_entry {
 	int64_t shape[SAFETENSORS_MAX_DIMS];
 	const void *bytes; /* little-endian, row-major; any alignment */
 	size_t n_bytes;
+	size_t place; /* in the order of its file: 0, 1, ... */
 };
 
 struct safetensors;
 
-/* PATH is one file, an index (*.safetensors.index.json), or a folder that holds
- * model.safetensors, or its index, or adapter_model.safetensors. Shards are read as one set. */
+/* PATH is one file, an index (*.index.json), or a folder that holds model.safetensors, or its
+ * index, or adapter_model.safetensors; or, without these, pytorch_model.bin, its index, or
+ * adapter_model.bin. Shards are read as one set. */
 enum t2l_status safetensors_open(const char *path, struct safetensors **out, struct t2l_error *err);
 
 /* The same over memory that must outlive it; NAME is for messages. */

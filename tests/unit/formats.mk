@@ -1,5 +1,6 @@
 # Tests of engine/formats/.
-UNIT_TESTS += tests/unit/test-gguf tests/unit/test-json tests/unit/test-safetensors
+UNIT_TESTS += tests/unit/test-gguf tests/unit/test-json tests/unit/test-safetensors \
+	tests/unit/test-torch-checkpoint
 
 tests_unit_test_gguf_SOURCES = tests/unit/test-gguf.c tests/golden-path.h
 tests_unit_test_gguf_CFLAGS = $(UNIT_CFLAGS)
@@ -15,3 +16,9 @@ tests_unit_test_safetensors_SOURCES = tests/unit/test-safetensors.c tests/golden
 tests_unit_test_safetensors_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_torch_checkpoint_SOURCES = tests/unit/test-torch-checkpoint.c \
+	tests/unit/golden-tensors.h tests/unit/temporary-folder.h
+tests_unit_test_torch_checkpoint_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_torch_checkpoint_LDADD = $(UNIT_LDADD)
+tests_unit_test_torch_checkpoint_LDFLAGS = $(UNIT_LDFLAGS)
