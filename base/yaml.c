@@ -156,10 +156,15 @@ resolve(struct reader *reader, const char *text, struct config_value *value, boo
 			return fail(reader, "not a number");
 		set_number(value, number);
 	} else if (form != FORM_NONE) {
-		if (!integer_of(text, form, &value->integer))
+		if (integer_of(text, form, &value->integer)) {
+			value->kind = CONFIG_INTEGER;
+			value->number = (double)value->integer;
+		} else if (form == FORM_INTEGER && number_parse(text, strlen(text), &number)) {
+			/* Python's integers have no end: text-to-lora writes one of 101 digits. */
+			set_number(value, number);
+		} else {
 			return fail(reader, "this integer does not fit 64 bits");
-		value->kind = CONFIG_INTEGER;
-		value->number = (double)value->integer;
+		}
 	} else
 		*resolved = false;
 	return true;

@@ -79,6 +79,23 @@ blocks_flows_and_json_nest(void **state)
 }
 
 static void
+a_decimal_integer_beyond_64_bits_is_a_number(void **state)
+{
+	struct config_error error;
+	const char *text =
+	    "a: 9223372036854775807\nb: 9223372036854775808\nc: -1000000000000000000000";
+	struct config_value *root = yaml_parse(text, strlen(text), &error);
+
+	(void)state;
+	assert_non_null(root);
+	assert_int_equal(config_get(root, "a")->kind, CONFIG_INTEGER);
+	assert_int_equal(config_get(root, "b")->kind, CONFIG_NUMBER);
+	assert_true(config_get(root, "b")->number == 9223372036854775808.0);
+	assert_true(config_get(root, "c")->number == -1e21);
+	config_free(root);
+}
+
+static void
 an_alias_repeats_its_anchor(void **state)
 {
 	(void)state;
@@ -101,7 +118,7 @@ faults_are_refused_with_their_line(void **state)
 	check_refused("a: &x [1, *x]", 1, "own anchor");
 	check_refused("? [1, 2]\n: x", 1, "key");
 	check_refused("d: &d {a: 1}\ne:\n  <<: *d", 3, "merge");
-	check_refused("a: 1\nb: 9223372036854775808", 2, "64 bits");
+	check_refused("a: 1\nb: 0x8000000000000000", 2, "64 bits");
 	check_refused("a: \"\\0\"", 1, "NUL");
 	check_refused("a: \xFF", 0, "UTF-8");
 }
@@ -170,6 +187,7 @@ main(void)
 		cmocka_unit_test(plain_scalars_resolve_by_the_core_schema),
 		cmocka_unit_test(quotes_and_tags_decide_over_the_schema),
 		cmocka_unit_test(blocks_flows_and_json_nest),
+		cmocka_unit_test(a_decimal_integer_beyond_64_bits_is_a_number),
 		cmocka_unit_test(an_alias_repeats_its_anchor),
 		cmocka_unit_test(faults_are_refused_with_their_line),
 		cmocka_unit_test(a_billion_laughs_cost_no_more_than_a_few),
