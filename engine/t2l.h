@@ -90,6 +90,11 @@ struct t2l_model_facts {
 };
 T2L_API enum t2l_status t2l_model_open(
     struct t2l_engine *engine, const char *path, struct t2l_model **model, struct t2l_error *err);
+/* Only the text side: tokenizer and chat template. PATH may also be a single tokenizer file or a
+ * directory without weights, and no weight is read. The model has facts on names and vocabulary
+ * alone, and no session or score runs on it (T2L_EINVAL). */
+T2L_API enum t2l_status t2l_model_open_text(
+    const char *path, struct t2l_model **model, struct t2l_error *err);
 T2L_API void t2l_model_close(struct t2l_model *model);
 T2L_API const struct t2l_model_facts *t2l_model_facts(const struct t2l_model *model);
 
@@ -100,10 +105,13 @@ enum t2l_tokenize_flags {
 };
 T2L_API enum t2l_status t2l_tokenize(const struct t2l_model *model, const char *text,
     size_t n_bytes, unsigned flags, int32_t **ids, size_t *n_ids, struct t2l_error *err);
-/* Bytes, perhaps not valid UTF-8; a terminating NUL is added. skip_special leaves special tokens
- * out. */
+enum t2l_detokenize_flags {
+	T2L_SKIP_SPECIAL = 1, /* special tokens are left out */
+	T2L_RAW_BYTES = 2     /* what is no UTF-8 stays as it is; else it becomes U+FFFD */
+};
+/* A terminating NUL is added. T2L_EINVAL names an id that is outside the vocabulary. */
 T2L_API enum t2l_status t2l_detokenize(const struct t2l_model *model, const int32_t *ids,
-    size_t n_ids, bool skip_special, char **text, size_t *n_bytes, struct t2l_error *err);
+    size_t n_ids, unsigned flags, char **text, size_t *n_bytes, struct t2l_error *err);
 /* The pieces a streaming reader sees: piece i is NULL where nothing is complete after token i. The
  * array has n_ids + 1 entries, the last is what is left at the end (or NULL). One t2l_free() frees
  * all. */

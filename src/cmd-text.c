@@ -120,31 +120,43 @@ decode_stream(struct tokenize *run, const int32_t *ids, size_t n)
 	return print_object(run->ctx, object);
 }
 
-static bool
-decode_ids(struct tokenize *run, const int32_t *ids, size_t n)
+/* Text, and the exact bytes where they are more than JSON text can say. */
+static cJSON *
+decoded_object(const char *text, const char *bytes, size_t n_bytes)
 {
-	struct t2l_error err;
-	cJSON *object;
-	char *text;
-	size_t n_bytes;
+	bool valid = utf8_valid(bytes, n_bytes), has_nul = memchr(bytes, '\0', n_bytes) != NULL;
+	cJSON *object = cJSON_CreateObject();
 
-	if (run->stream)
-		return decode_stream(run, ids, n);
-	if (t2l_detokenize(run->model, ids, n, false, &text, &n_bytes, &err) != T2L_OK) {
-		context_fail_error(run->ctx, &err);
-		return false;
-	}
-	object = cJSON_CreateObject();
-	if (utf8_valid(text, n_bytes) && memchr(text, '\0', n_bytes) == NULL) {
+	if (!has_nul)
 		cJSON_AddStringToObject(object, "text", text);
-	} else {
-		char *coded = base64_encode((const unsigned char *)text, n_bytes);
+	if (!valid || has_nul) {
+		char *coded = base64_encode((const unsigned char *)bytes, n_bytes);
 
 		cJSON_AddStringToObject(object, "base64", coded ? coded : "");
 		free(coded);
 	}
+	return object;
+}
+
+static bool
+decode_ids(struct tokenize *run, const int32_t *ids, size_t n)
+{
+	struct t2l_error err;
+	char *text = NULL, *bytes = NULL;
+	size_t n_text, n_bytes;
+	bool fine;
+
+	if (run->stream)
+		return decode_stream(run, ids, n);
+	fine = t2l_detokenize(run->model, ids, n, 0, &text, &n_text, &err) == T2L_OK &&
+	       t2l_detokenize(run->model, ids, n, T2L_RAW_BYTES, &bytes, &n_bytes, &err) == T2L_OK;
+	if (fine)
+		print_object(run->ctx, decoded_object(text, bytes, n_bytes));
+	else
+		context_fail_error(run->ctx, &err);
 	t2l_free(text);
-	return print_object(run->ctx, object);
+	t2l_free(bytes);
+	return fine;
 }
 
 static bool
@@ -182,7 +194,7 @@ tokenize_run(struct context *ctx, const struct options *opt)
 		    ctx, "%s or --input-file is wanted", decode ? "--ids" : "--text");
 	if (run.stream && !decode)
 		return context_usage(ctx, "--stream belongs to --decode");
-	if (!workplace_model(ctx, option_text(opt, "base-model"), &run.model))
+	if (!workplace_text_model(ctx, option_text(opt, "base-model"), &run.model))
 		return 1;
 	if (file != NULL)
 		fine = json_lines(ctx, file, decode ? decode_line : encode_line, &run);
@@ -298,7 +310,7 @@ chat_run(struct context *ctx, const struct options *opt)
 		return context_fail(
 		    ctx, "cannot read the chat template '%s': %s", file, strerror(errno));
 	fine = (file != NULL && !option_given(opt, "base-model")) ||
-	       workplace_model(ctx, option_text(opt, "base-model"), &run.model);
+	       workplace_text_model(ctx, option_text(opt, "base-model"), &run.model);
 	fine = fine && json_lines(ctx, option_text(opt, "input-file"), render_line, &run);
 	free(run.source);
 	return fine ? 0 : 1;

@@ -17,10 +17,11 @@
 struct workplace {
 	struct store *store;
 	struct t2l_engine *engine;
-	struct t2l_model *model;
+	struct t2l_model *model, *text_model;
 	struct t2l_encoder *encoder;
 	struct t2l_hypernet *hypernet;
-	char model_path[PATH_MAX], encoder_path[PATH_MAX], hypernet_path[PATH_MAX];
+	char model_path[PATH_MAX], text_path[PATH_MAX], encoder_path[PATH_MAX],
+	    hypernet_path[PATH_MAX];
 	char share[PATH_MAX], home[PATH_MAX];
 	bool precise;
 };
@@ -39,6 +40,7 @@ workplace_free(struct workplace *workplace)
 	t2l_hypernet_close(workplace->hypernet);
 	t2l_encoder_close(workplace->encoder);
 	t2l_model_close(workplace->model);
+	t2l_model_close(workplace->text_model);
 	t2l_engine_close(workplace->engine);
 	store_close(workplace->store);
 	free(workplace);
@@ -215,6 +217,38 @@ remember_model(struct context *ctx, const char *path, const char *kind, const ch
 		note(ctx, "the model is not remembered: %s", store_error(store));
 }
 
+/* NAME NULL: the configured base, else the demo's. */
+static void
+find_base(struct context *ctx, const char *name, char path[PATH_MAX])
+{
+	if (name == NULL)
+		name = setting_get(ctx->settings, "base.model", NULL);
+	workplace_find_model(ctx, name != NULL ? name : "demo-base", path, PATH_MAX);
+}
+
+bool
+workplace_text_model(struct context *ctx, const char *name, struct t2l_model **model)
+{
+	struct workplace *workplace = ctx->workplace;
+	char path[PATH_MAX];
+	struct t2l_error err;
+
+	find_base(ctx, name, path);
+	if (workplace->text_model == NULL || strcmp(path, workplace->text_path) != 0) {
+		struct t2l_model *opened;
+
+		if (t2l_model_open_text(path, &opened, &err) != T2L_OK) {
+			context_fail_error(ctx, &err);
+			return false;
+		}
+		t2l_model_close(workplace->text_model);
+		workplace->text_model = opened;
+		snprintf(workplace->text_path, PATH_MAX, "%s", path);
+	}
+	*model = workplace->text_model;
+	return true;
+}
+
 bool
 workplace_model(struct context *ctx, const char *name, struct t2l_model **model)
 {
@@ -223,11 +257,7 @@ workplace_model(struct context *ctx, const char *name, struct t2l_model **model)
 	struct t2l_engine *engine;
 	struct t2l_error err;
 
-	if (name == NULL)
-		name = setting_get(ctx->settings, "base.model", NULL);
-	if (name == NULL)
-		name = "demo-base";
-	workplace_find_model(ctx, name, path, sizeof path);
+	find_base(ctx, name, path);
 	if (workplace->model == NULL || strcmp(path, workplace->model_path) != 0) {
 		struct t2l_model *opened;
 

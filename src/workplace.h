@@ -30,6 +30,8 @@ void workplace_precise(struct context *ctx, bool precise);
 /* PATH NULL: the configured default (the demo base). Another base than before replaces it only when
  * no longer in use. */
 bool workplace_model(struct context *ctx, const char *path, struct t2l_model **model);
+/* Its tokenizer and chat template alone: no weights are read, and PATH may have none. */
+bool workplace_text_model(struct context *ctx, const char *path, struct t2l_model **model);
 bool workplace_encoder(struct context *ctx, const char *path, struct t2l_encoder **encoder);
 /* PATH NULL: the configured hypernet of VARIANT ("S", "M", "L"; NULL: the configured one). */
 bool workplace_hypernet(

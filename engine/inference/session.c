@@ -90,6 +90,9 @@ t2l_session_open(struct t2l_model *model, size_t n_lanes, size_t n_context,
 	struct t2l_session *session;
 	enum t2l_status status = T2L_OK;
 
+	if (model->engine == NULL)
+		return t2l_fail(err, T2L_EINVAL, "session: '%s' was opened for its text alone",
+		    model->base->facts.name);
 	if (n_lanes < 1 || n_lanes > MAX_LANES)
 		return t2l_fail(
 		    err, T2L_EINVAL, "session: %zu lanes; expected 1 to %d", n_lanes, MAX_LANES);

@@ -123,6 +123,9 @@ struct base_model {
 
 /* PATH: a HF directory or a GGUF file. Errors name the file, the key and the way out. */
 enum t2l_status base_model_open(const char *path, struct base_model **model, struct t2l_error *err);
+/* Tokenizer, chat template and their facts alone; there is no source and no decoder. */
+enum t2l_status base_model_open_text(
+    const char *path, struct base_model **model, struct t2l_error *err);
 void base_model_close(struct base_model *model);
 
 /* ---- making: a trainable decoder with its own f32 memory ---- */

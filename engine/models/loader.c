@@ -57,6 +57,74 @@ parse_chat_template(struct base_model *model)
 		    source, strlen(source), model->facts.name, &model->chat_template, NULL);
 }
 
+static bool
+is_gguf(const char *path)
+{
+	char magic[4] = "";
+	FILE *file = fopen(path, "rb");
+	size_t n = file != NULL ? fread(magic, 1, sizeof magic, file) : 0;
+
+	if (file != NULL)
+		fclose(file);
+	return n == sizeof magic && memcmp(magic, "GGUF", sizeof magic) == 0;
+}
+
+static enum t2l_status
+open_text(const char *path, struct base_model *model, struct t2l_error *err)
+{
+	struct gguf *gguf;
+	enum t2l_status status;
+
+	if (!is_gguf(path))
+		return tokenizer_open_hf(path, &model->tokenizer, err);
+	status = gguf_open(path, &gguf, err);
+	if (status != T2L_OK)
+		return status;
+	status = tokenizer_read_gguf(gguf, &model->tokenizer, err);
+	gguf_close(gguf);
+	if (status == T2L_OK && model->tokenizer == NULL)
+		return t2l_fail(err, T2L_EUNSUPPORTED, "%s comes without a tokenizer", path);
+	return status;
+}
+
+enum t2l_status
+base_model_open_text(const char *path, struct base_model **out, struct t2l_error *err)
+{
+	struct base_model *model = calloc(1, sizeof *model);
+	enum t2l_status status;
+
+	if (model == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
+	model_name_of_path(path, model->facts.name, sizeof model->facts.name);
+	status = open_text(path, model, err);
+	if (status != T2L_OK) {
+		base_model_close(model);
+		return status;
+	}
+	parse_chat_template(model);
+	model->facts.vocab_size = (int)tokenizer_n_tokens(model->tokenizer);
+	model->facts.has_tokenizer = true;
+	model->facts.has_chat_template = tokenizer_chat_template(model->tokenizer) != NULL;
+	*out = model;
+	return T2L_OK;
+}
+
+/* Tokens that were added to a vocabulary may lack a row: a session refuses their ids when they
+ * come. Its own tokens may not. */
+static enum t2l_status
+check_vocabulary(const struct base_model *model, struct t2l_error *err)
+{
+	size_t n = model->tokenizer != NULL ? tokenizer_n_model_tokens(model->tokenizer) : 0;
+
+	if (n <= (size_t)model->decoder.config.vocab_size)
+		return T2L_OK;
+	return t2l_fail(err, T2L_EMISMATCH,
+	    "%s: the tokenizer has %zu tokens, but the model has embeddings for %d; they are not "
+	    "of "
+	    "one model",
+	    model->facts.name, n, model->decoder.config.vocab_size);
+}
+
 enum t2l_status
 base_model_open(const char *path, struct base_model **out, struct t2l_error *err)
 {
@@ -71,6 +139,8 @@ base_model_open(const char *path, struct base_model **out, struct t2l_error *err
 		status = t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
 	else
 		status = choose(path, model, err);
+	if (status == T2L_OK)
+		status = check_vocabulary(model, err);
 	if (status != T2L_OK) {
 		base_model_close(model);
 		return status;

@@ -30,6 +30,23 @@ t2l_model_open(
 	return T2L_OK;
 }
 
+enum t2l_status
+t2l_model_open_text(const char *path, struct t2l_model **out, struct t2l_error *err)
+{
+	struct t2l_model *model = calloc(1, sizeof *model);
+	enum t2l_status status;
+
+	if (model == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
+	status = base_model_open_text(path, &model->base, err);
+	if (status != T2L_OK) {
+		free(model);
+		return status;
+	}
+	*out = model;
+	return T2L_OK;
+}
+
 void
 t2l_model_close(struct t2l_model *model)
 {
@@ -82,16 +99,33 @@ t2l_tokenize(const struct t2l_model *model, const char *text, size_t n_bytes, un
 	return T2L_OK;
 }
 
-enum t2l_status
-t2l_detokenize(const struct t2l_model *model, const int32_t *ids, size_t n_ids, bool skip_special,
-    char **text, size_t *n_bytes, struct t2l_error *err)
+/* A tokenizer for it, and ids that it may know. */
+static enum t2l_status
+check_ids(const struct t2l_model *model, const int32_t *ids, size_t n_ids, struct t2l_error *err)
 {
 	enum t2l_status status = need_tokenizer(model, err);
+	size_t n_tokens = status == T2L_OK ? tokenizer_n_tokens(model->base->tokenizer) : 0;
+
+	for (size_t i = 0; i < n_ids && status == T2L_OK; i++)
+		if (ids[i] < 0 || (size_t)ids[i] >= n_tokens)
+			status = t2l_fail(err, T2L_EINVAL,
+			    "token id %d is outside the vocabulary of '%s', which has ids 0 to %zu",
+			    ids[i], model->base->facts.name, n_tokens - 1);
+	return status;
+}
+
+enum t2l_status
+t2l_detokenize(const struct t2l_model *model, const int32_t *ids, size_t n_ids, unsigned flags,
+    char **text, size_t *n_bytes, struct t2l_error *err)
+{
+	enum t2l_status status = check_ids(model, ids, n_ids, err);
 
 	if (status != T2L_OK)
 		return status;
 	return tokenizer_decode(model->base->tokenizer, ids, n_ids,
-	    skip_special ? DETOKENIZE_SKIP_SPECIAL : DETOKENIZE_ALL, text, n_bytes, err);
+	    (flags & T2L_SKIP_SPECIAL ? DETOKENIZE_SKIP_SPECIAL : 0) |
+		(flags & T2L_RAW_BYTES ? DETOKENIZE_RAW : 0),
+	    text, n_bytes, err);
 }
 
 /* The texts of all pieces one after the other, each with its NUL, and where each ends. */
@@ -125,7 +159,7 @@ t2l_detokenize_stream(const struct t2l_model *model, const int32_t *ids, size_t 
 	struct buffer texts = { 0 };
 	size_t *ends = NULL, heads = (n_ids + 1) * sizeof(char *);
 	char **all = NULL, *text;
-	enum t2l_status status = need_tokenizer(model, err);
+	enum t2l_status status = check_ids(model, ids, n_ids, err);
 
 	if (status == T2L_OK)
 		status = token_stream_open(model->base->tokenizer, DETOKENIZE_ALL, &stream, err);

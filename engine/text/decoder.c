@@ -148,7 +148,7 @@ end_run(const struct decoder *decoder, struct decoder_state *state, struct buffe
 	struct buffer *run = &state->pending;
 	size_t i;
 
-	if (utf8_valid(buffer_string(run), run->n))
+	if (state->raw || utf8_valid(buffer_string(run), run->n))
 		append_text(decoder, state, buffer_string(run), run->n, out);
 	else
 		for (i = 0; i < run->n; i++)
@@ -247,7 +247,9 @@ decoder_feed(const struct decoder *decoder, struct decoder_state *state,
 void
 decoder_flush(const struct decoder *decoder, struct decoder_state *state, struct buffer *out)
 {
-	if (decoder->kind == DECODER_BYTES)
+	if (decoder->kind == DECODER_BYTES && state->raw)
+		buffer_append(out, buffer_string(&state->pending), state->pending.n);
+	else if (decoder->kind == DECODER_BYTES)
 		append_repaired(out, buffer_string(&state->pending), state->pending.n);
 	else
 		end_run(decoder, state, out);

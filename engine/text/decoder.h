@@ -27,6 +27,7 @@ struct decoder_state {
 	struct buffer pending; /* bytes that are no complete text yet */
 	bool begun;	       /* a token has been seen */
 	bool started;	       /* text has come out */
+	bool raw;	       /* set by the caller: bad bytes stay as they are */
 };
 
 /* The bytes of a token for string_table_set(): what NAME stands for in text. */

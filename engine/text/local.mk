@@ -20,11 +20,15 @@ engine_libt2l_la_SOURCES += \
 	engine/text/pattern.c engine/text/pattern.h \
 	engine/text/pipeline.c engine/text/pipeline.h \
 	engine/text/pretokenizer.c engine/text/pretokenizer.h \
+	engine/text/protobuf.c engine/text/protobuf.h \
+	engine/text/token-list.c engine/text/token-list.h \
 	engine/text/tokenizer-create.c \
 	engine/text/tokenizer-directory.c \
 	engine/text/tokenizer-json-ends.c \
 	engine/text/tokenizer-json-stages.c \
 	engine/text/tokenizer-json.c engine/text/tokenizer-json.h \
+	engine/text/tokenizer-ranks.c \
+	engine/text/tokenizer-sentencepiece.c \
 	engine/text/tokenizer-vocab-txt.c \
 	engine/text/tokenizer.c engine/text/tokenizer.h \
 	engine/text/unicode.c engine/text/unicode.h \

@@ -1,4 +1,5 @@
-/* tokenizer-create.c - makes a tokenizer of a vocabulary as GGUF files carry it. */
+/* tokenizer-create.c - makes a tokenizer of a vocabulary as GGUF files carry it, which is also what
+ * SentencePiece models and rank files come down to. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,10 @@ add_added_tokens(struct tokenizer *tok, const struct tokenizer_parts *parts, str
 		if (!is_added(type_of(parts, id)))
 			continue;
 		token.special = type_of(parts, id) != TOKEN_USER_DEFINED;
-		token.rstrip = phi3 && takes_white_space(&parts->tokens[id]);
+		token.lstrip = parts->strips != NULL && (parts->strips[id] & TOKEN_STRIPS_LEFT);
+		token.rstrip = parts->strips != NULL
+				   ? (parts->strips[id] & TOKEN_STRIPS_RIGHT) != 0
+				   : phi3 && takes_white_space(&parts->tokens[id]);
 		status = pipeline_add_added(tok, (int64_t)id, parts->tokens[id].bytes,
 		    parts->tokens[id].n_bytes, token, false, err);
 	}
@@ -212,35 +216,47 @@ add_cuts(const struct vocabulary *vocabulary, int32_t id, float score, struct me
 /* Longer pieces have a quadratic number of bytes to look at; no model has them. */
 #define LONGEST_PIECE 1024
 
+/* Collects the cuts of all tokens that text may be made of. */
 static enum t2l_status
-derive_merges(struct tokenizer *tok, const struct tokenizer_parts *parts, struct t2l_error *err)
+collect_cuts(struct tokenizer *tok, const struct tokenizer_parts *parts, struct merge_list *list,
+    struct t2l_error *err)
+{
+	for (size_t id = 0; id < parts->n_tokens; id++) {
+		enum token_type type = type_of(parts, id);
+		size_t n_bytes;
+
+		if (string_table_get(&tok->vocabulary.names, (int32_t)id, &n_bytes) == NULL ||
+		    (type != TOKEN_NORMAL && type != TOKEN_USER_DEFINED))
+			continue;
+		if (n_bytes > LONGEST_PIECE || parts->scores[id] != parts->scores[id])
+			return t2l_fail(err, T2L_EFORMAT,
+			    "token %zu is longer than %d bytes or its score is no number", id,
+			    LONGEST_PIECE);
+		if (!add_cuts(&tok->vocabulary, (int32_t)id, parts->scores[id], list))
+			return t2l_fail(err, T2L_ENOMEM, "out of memory for the merges");
+	}
+	return T2L_OK;
+}
+
+/* BY_RANK: all cuts of a token rank alike, by its id, so that the leftmost goes first. */
+static enum t2l_status
+derive_merges(
+    struct tokenizer *tok, const struct tokenizer_parts *parts, bool by_rank, struct t2l_error *err)
 {
 	struct merge_list list = { 0 };
 	enum t2l_status status = T2L_OK;
-	size_t id, i;
+	size_t i;
 
 	if (parts->scores == NULL)
 		return t2l_fail(err, T2L_EFORMAT, "the vocabulary has no scores");
-	for (id = 0; status == T2L_OK && id < parts->n_tokens; id++) {
-		enum token_type type = type_of(parts, id);
-
-		if (type != TOKEN_NORMAL && type != TOKEN_USER_DEFINED)
-			continue;
-		if (parts->tokens[id].n_bytes > LONGEST_PIECE ||
-		    parts->scores[id] != parts->scores[id])
-			status = t2l_fail(err, T2L_EFORMAT,
-			    "token %zu is longer than %d bytes or its score is no number", id,
-			    LONGEST_PIECE);
-		else if (!add_cuts(&tok->vocabulary, (int32_t)id, parts->scores[id], &list))
-			status = t2l_fail(err, T2L_ENOMEM, "out of memory for the merges");
-	}
+	status = collect_cuts(tok, parts, &list, err);
 	if (status == T2L_OK)
 		status = pipeline_open_merges(tok, list.n, err);
-	if (status == T2L_OK && list.n > 0)
+	if (status == T2L_OK && list.n > 0 && !by_rank)
 		qsort(list.at, list.n, sizeof *list.at, by_score);
 	for (i = 0; status == T2L_OK && i < list.n; i++)
-		bpe_add_merge(
-		    &tok->bpe, list.at[i].left, list.at[i].right, (uint32_t)i, list.at[i].merged);
+		bpe_add_merge(&tok->bpe, list.at[i].left, list.at[i].right,
+		    by_rank ? (uint32_t)list.at[i].merged : (uint32_t)i, list.at[i].merged);
 	free(list.at);
 	return status;
 }
@@ -290,7 +306,13 @@ set_up_byte_level(struct tokenizer *tok, const struct tokenizer_parts *parts, st
 	if (status == T2L_OK)
 		status =
 		    add_split(&tok->pretokenizer, families[i].words, SPLIT_ISOLATED, false, err);
-	return status == T2L_OK ? read_merges(tok, parts, err) : status;
+	if (status != T2L_OK)
+		return status;
+	if (!parts->merges_by_rank)
+		return read_merges(tok, parts, err);
+	/* tiktoken takes a word that is a token whole, as LLaMA 3 does. */
+	tok->bpe.ignore_merges = true;
+	return derive_merges(tok, parts, true, err);
 }
 
 static enum t2l_status
@@ -323,7 +345,7 @@ set_up_sentencepiece(
 		status = add_blank_step(tok, NORMALIZE_PREPEND, err);
 	if (status == T2L_OK)
 		status = add_blank_step(tok, NORMALIZE_REPLACE, err);
-	return status == T2L_OK ? derive_merges(tok, parts, err) : status;
+	return status == T2L_OK ? derive_merges(tok, parts, false, err) : status;
 }
 
 /* GGUF does not say whether a BERT lower-cases; a vocabulary without capitals does. */

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "engine/error.h"
+#include "engine/text/token-list.h"
 #include "engine/text/tokenizer-json.h"
 
 #define LARGEST_TOKENIZER (256u << 20)
@@ -202,14 +203,49 @@ read_neighbours(struct tokenizer *tok, const char *directory, struct t2l_error *
 	return T2L_OK;
 }
 
+/* ---- the files that hold a vocabulary ---- */
+
+typedef enum t2l_status vocabulary_reader(const char *bytes, size_t n_bytes,
+    struct token_list *list, struct tokenizer_parts *parts, struct t2l_error *err);
+
+/* A vocabulary without words of its own on added tokens: the directory's settings have them. */
+static enum t2l_status
+create_with_settings(vocabulary_reader *reader, const char *bytes, size_t n_bytes,
+    const char *directory, struct tokenizer **out, struct t2l_error *err)
+{
+	static const char config_name[] = "tokenizer_config.json";
+	struct tokenizer_parts parts = { 0 };
+	struct token_list list = { 0 };
+	cJSON *config = NULL, *added = NULL;
+	enum t2l_status status = reader(bytes, n_bytes, &list, &parts, err);
+
+	if (status == T2L_OK)
+		status = read_config(directory, config_name, &config, err);
+	if (status == T2L_OK)
+		status = read_config(directory, "added_tokens.json", &added, err);
+	if (status == T2L_OK)
+		status = token_list_add_hf(&list, added, config, err);
+	if (status == T2L_OK)
+		status = json_bool(
+		    config, "add_bos_token", JSON_OPTIONAL, config_name, &parts.add_bos, err);
+	if (status == T2L_OK)
+		status = json_bool(
+		    config, "add_eos_token", JSON_OPTIONAL, config_name, &parts.add_eos, err);
+	if (status == T2L_OK)
+		status = token_list_create(&list, &parts, out, err);
+	cJSON_Delete(config);
+	cJSON_Delete(added);
+	token_list_free(&list);
+	return status;
+}
+
 /* BERT models of old have a vocab.txt only; tokenizer_config.json tells the rest. */
 static enum t2l_status
-open_vocab_txt(const char *directory, struct tokenizer **out, struct t2l_error *err)
+open_vocab_txt(const char *bytes, size_t n_bytes, const char *path, const char *directory,
+    struct tokenizer **out, struct t2l_error *err)
 {
 	bool lowercase = true;
 	cJSON *config = NULL;
-	size_t n_bytes = 0;
-	char *text = NULL, *path;
 	enum t2l_status status = read_config(directory, "tokenizer_config.json", &config, err);
 
 	if (status == T2L_OK)
@@ -217,80 +253,111 @@ open_vocab_txt(const char *directory, struct tokenizer **out, struct t2l_error *
 		    &lowercase, err);
 	cJSON_Delete(config);
 	if (status == T2L_OK)
-		status = read_file(directory, "vocab.txt", LARGEST_TOKENIZER, &text, &n_bytes, err);
-	if (status != T2L_OK)
-		return status;
-	path = join_path(directory, "vocab.txt");
-	status = tokenizer_read_wordpiece(
-	    text, n_bytes, lowercase, path != NULL ? path : "vocab.txt", out, err);
-	free(path);
-	free(text);
+		status = tokenizer_read_wordpiece(bytes, n_bytes, lowercase, path, out, err);
 	return status;
 }
 
 static enum t2l_status
-open_json(const char *path, struct tokenizer **out, struct t2l_error *err)
+open_json(const char *bytes, size_t n_bytes, const char *path, const char *directory,
+    struct tokenizer **out, struct t2l_error *err)
 {
-	cJSON *json = NULL;
-	enum t2l_status status = json_open(path, LARGEST_TOKENIZER, &json, err);
+	(void)directory;
+	return tokenizer_read_json(bytes, n_bytes, path, out, err);
+}
 
-	if (status != T2L_OK)
-		return status;
-	status = read_tokenizer(json, path, out, err);
-	cJSON_Delete(json);
+/* In the order in which they are looked for: the first says most. */
+static const struct vocabulary_file {
+	const char *name, *ending;
+	vocabulary_reader *read; /* or it says all itself: */
+	enum t2l_status (*open)(const char *bytes, size_t n_bytes, const char *path,
+	    const char *directory, struct tokenizer **out, struct t2l_error *err);
+} vocabulary_files[] = {
+	{ "tokenizer.json", ".json", NULL, open_json },
+	{ "tokenizer.model", ".model", read_sentencepiece, NULL },
+	{ "qwen.tiktoken", ".tiktoken", read_ranks, NULL },
+	{ "vocab.txt", ".txt", NULL, open_vocab_txt },
+};
+#define N_VOCABULARY_FILES (sizeof vocabulary_files / sizeof *vocabulary_files)
+
+/* T2L_ENOENT: DIRECTORY has no file of that name. */
+static enum t2l_status
+open_vocabulary(const struct vocabulary_file *kind, const char *directory, const char *name,
+    struct tokenizer **out, struct t2l_error *err)
+{
+	char *bytes = NULL, *path = join_path(directory, name);
+	size_t n_bytes = 0;
+	enum t2l_status status;
+
+	if (path == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "out of memory");
+	status = read_file(directory, name, LARGEST_TOKENIZER, &bytes, &n_bytes, err);
+	if (status == T2L_OK && kind->read == NULL) {
+		status = kind->open(bytes, n_bytes, path, directory, out, err);
+	} else if (status == T2L_OK) {
+		status = create_with_settings(kind->read, bytes, n_bytes, directory, out, err);
+		if (status != T2L_OK)
+			t2l_context(err, "%s", path);
+	}
+	free(bytes);
+	free(path);
 	return status;
 }
 
 static enum t2l_status
 open_directory(const char *directory, struct tokenizer **out, struct t2l_error *err)
 {
-	struct t2l_error inner = { 0 };
-	char *path = join_path(directory, "tokenizer.json");
-	enum t2l_status status;
+	for (size_t i = 0; i < N_VOCABULARY_FILES; i++) {
+		struct t2l_error inner = { 0 };
+		enum t2l_status status = open_vocabulary(
+		    &vocabulary_files[i], directory, vocabulary_files[i].name, out, &inner);
 
-	if (path == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "out of memory");
-	status = open_json(path, out, &inner);
-	free(path);
-	if (status == T2L_ENOENT) {
-		status = open_vocab_txt(directory, out, &inner);
-		if (status == T2L_ENOENT)
-			return t2l_fail(err, T2L_ENOENT,
-			    "%s has no tokenizer.json (nor a BERT vocab.txt); is it a model "
-			    "directory?",
-			    directory);
+		if (status == T2L_OK)
+			return T2L_OK;
+		if (status != T2L_ENOENT)
+			return t2l_fail(err, status, "%s", inner.message);
 	}
-	return status == T2L_OK ? T2L_OK : t2l_fail(err, status, "%s", inner.message);
+	return t2l_fail(err, T2L_ENOENT,
+	    "%s has no tokenizer.json (nor tokenizer.model, qwen.tiktoken or vocab.txt); is it a "
+	    "model directory?",
+	    directory);
 }
 
-/* The folder a file lies in, to be freed. */
-static char *
-folder_of(const char *path)
+static enum t2l_status
+open_file(const char *directory, const char *name, struct tokenizer **out, struct t2l_error *err)
 {
-	const char *slash = strrchr(path, '/');
+	size_t n = strlen(name);
 
-	return slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+	for (size_t i = 0; i < N_VOCABULARY_FILES; i++) {
+		size_t n_ending = strlen(vocabulary_files[i].ending);
+
+		if (n > n_ending && strcmp(name + n - n_ending, vocabulary_files[i].ending) == 0)
+			return open_vocabulary(&vocabulary_files[i], directory, name, out, err);
+	}
+	return t2l_fail(err, T2L_EUNSUPPORTED,
+	    "%s is no tokenizer file (tokenizer.json, tokenizer.model, qwen.tiktoken, vocab.txt)",
+	    name);
 }
 
 enum t2l_status
 tokenizer_open_hf(const char *path, struct tokenizer **out, struct t2l_error *err)
 {
+	const char *slash = strrchr(path, '/');
 	struct tokenizer *tok = NULL;
 	struct stat about;
-	char *directory = NULL;
+	char *directory;
 	enum t2l_status status;
+	bool is_directory;
 
 	if (stat(path, &about) != 0)
 		return t2l_fail_errno(err, "cannot open %s", path);
-	if (S_ISDIR(about.st_mode)) {
-		status = open_directory(path, &tok, err);
-		directory = strdup(path);
-	} else {
-		status = open_json(path, &tok, err);
-		directory = folder_of(path);
-	}
-	if (status == T2L_OK && directory == NULL)
-		status = t2l_fail(err, T2L_ENOMEM, "out of memory");
+	is_directory = S_ISDIR(about.st_mode);
+	directory = is_directory    ? strdup(path)
+		    : slash == NULL ? strdup(".")
+				    : strndup(path, (size_t)(slash - path) + 1);
+	if (directory == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "out of memory");
+	status = is_directory ? open_directory(directory, &tok, err)
+			      : open_file(directory, slash == NULL ? path : slash + 1, &tok, err);
 	if (status == T2L_OK)
 		status = read_neighbours(tok, directory, err);
 	free(directory);

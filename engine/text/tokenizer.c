@@ -202,7 +202,7 @@ enum t2l_status
 tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t n, unsigned flags,
     char **text, size_t *n_bytes, struct t2l_error *err)
 {
-	struct decoder_state state = { 0 };
+	struct decoder_state state = { .raw = flags & DETOKENIZE_RAW };
 	struct buffer out = { 0 };
 	size_t i;
 
@@ -285,6 +285,22 @@ size_t
 tokenizer_n_tokens(const struct tokenizer *tok)
 {
 	return tok->vocabulary.names.n;
+}
+
+size_t
+tokenizer_n_model_tokens(const struct tokenizer *tok)
+{
+	const struct vocabulary *vocabulary = &tok->vocabulary;
+	size_t n = vocabulary->names.n, n_bytes;
+
+	for (; n > 0; n--) {
+		const char *name = string_table_get(&vocabulary->names, (int32_t)n - 1, &n_bytes);
+
+		if (name != NULL && string_index_find(&vocabulary->by_name, &vocabulary->names,
+					name, n_bytes) == (int32_t)n - 1)
+			break;
+	}
+	return n;
 }
 
 int32_t

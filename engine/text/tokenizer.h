@@ -18,9 +18,10 @@ struct tokenizer;
 
 /* ---- making one ---- */
 
-/* Opens a model directory (tokenizer.json, or vocab.txt for BERT; tokenizer_config.json,
+/* Opens a model directory (tokenizer.json, else SentencePiece's tokenizer.model, Qwen 1's
+ * qwen.tiktoken or BERT's vocab.txt; tokenizer_config.json, added_tokens.json,
  * special_tokens_map.json, generation_config.json and chat_template.jinja are read when present)
- * or one tokenizer.json, whose neighbours are then read in the same way.
+ * or one of those four files, whose neighbours are then read in the same way.
  * Errors: T2L_ENOENT, T2L_EFORMAT (damaged or hostile), T2L_EUNSUPPORTED (names the part). */
 enum t2l_status tokenizer_open_hf(const char *path, struct tokenizer **out, struct t2l_error *err);
 
@@ -47,6 +48,8 @@ struct token_text {
 	size_t n_bytes;
 };
 
+enum token_strip { TOKEN_STRIPS_LEFT = 1, TOKEN_STRIPS_RIGHT = 2 };
+
 struct tokenizer_parts {
 	const char *model; /* tokenizer.ggml.model: "gpt2", "llama" or "bert" */
 	const char *pre;   /* tokenizer.ggml.pre: "llama-bpe", "qwen2", ...; NULL: "default" */
@@ -54,8 +57,10 @@ struct tokenizer_parts {
 	const struct token_text *tokens; /* [n_tokens] */
 	const float *scores;		 /* [n_tokens] or NULL; "llama" needs them */
 	const int32_t *types;		 /* [n_tokens] of enum token_type, or NULL: all normal */
+	const uint8_t *strips;		 /* [n_tokens] of enum token_strip, or NULL: none does */
 	size_t n_merges;
 	const struct token_text *merges; /* [n_merges] "left right"; "gpt2" needs them */
+	bool merges_by_rank; /* "gpt2" of tiktoken: neighbours become the token of the lowest id */
 	int32_t bos_id, eos_id, eot_id, unk_id, pad_id; /* -1: none */
 	bool add_bos, add_eos;	   /* what TOKENIZER_ADD_SPECIAL puts around the text */
 	bool add_space_prefix;	   /* "llama": a blank before every run of ordinary text */
@@ -92,10 +97,11 @@ size_t tokenizer_truncate(const struct tokenizer *tok, int32_t *ids, size_t n, s
 
 enum detokenizer_flags {
 	DETOKENIZE_ALL = 0,
-	DETOKENIZE_SKIP_SPECIAL = 1 /* leave out BOS, EOS, <|im_end|>, ... */
+	DETOKENIZE_SKIP_SPECIAL = 1, /* leave out BOS, EOS, <|im_end|>, ... */
+	DETOKENIZE_RAW = 2	     /* bytes that are no UTF-8 stay; else they become U+FFFD */
 };
 
-/* *TEXT is valid UTF-8, ends in NUL (not counted in *N_BYTES) and is the caller's. Ids outside the
+/* *TEXT is valid UTF-8 (but with DETOKENIZE_RAW), ends in NUL (not counted in *N_BYTES) and is the caller's. Ids outside the
  * vocabulary (a model may have more rows than its tokenizer has tokens) stand for no text. */
 enum t2l_status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t n,
     unsigned flags, char **text, size_t *n_bytes, struct t2l_error *err);
@@ -122,6 +128,9 @@ void token_stream_close(struct token_stream *stream);
 /* Ids are 0 .. tokenizer_n_tokens() - 1; a few in between may be unused. A model's embedding may
  * have more rows than that. */
 size_t tokenizer_n_tokens(const struct tokenizer *tok);
+
+/* The same without tokens that were only added to the vocabulary. */
+size_t tokenizer_n_model_tokens(const struct tokenizer *tok);
 
 int32_t tokenizer_bos(const struct tokenizer *tok); /* -1: none */
 int32_t tokenizer_pad(const struct tokenizer *tok); /* -1: none */

@@ -23,3 +23,9 @@ tests_unit_test_tokenizer_rules_SOURCES = tests/unit/test-tokenizer-rules.c test
 tests_unit_test_tokenizer_rules_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tokenizer_rules_LDADD = $(UNIT_LDADD)
 tests_unit_test_tokenizer_rules_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-tokenizer-files
+tests_unit_test_tokenizer_files_SOURCES = tests/unit/test-tokenizer-files.c tests/unit/golden-lines.h
+tests_unit_test_tokenizer_files_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tokenizer_files_LDADD = $(UNIT_LDADD)
+tests_unit_test_tokenizer_files_LDFLAGS = $(UNIT_LDFLAGS)
