@@ -63,6 +63,7 @@ bpe_work_free(struct bpe_work *work)
 {
 	free(work->symbols);
 	free(work->heap);
+	free(work->cache);
 	*work = (struct bpe_work){ 0 };
 }
 
@@ -236,7 +237,7 @@ split_into_symbols(const struct bpe *bpe, const struct vocabulary *vocabulary,
 }
 
 static bool
-encode_word(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_work *work,
+encode_new_word(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_work *work,
     const char *text, size_t n_bytes, struct id_array *ids)
 {
 	int32_t id, i;
@@ -254,6 +255,52 @@ encode_word(const struct bpe *bpe, const struct vocabulary *vocabulary, struct b
 	for (i = work->n > 0 ? 0 : -1; i >= 0; i = work->symbols[i].next)
 		id_array_append(ids, work->symbols[i].id);
 	return !ids->failed;
+}
+
+/* Few enough for a processor's second-level cache, enough for the words of a text. */
+#define CACHED_WORDS 4096
+
+void
+bpe_work_open_cache(struct bpe_work *work)
+{
+	if (work->cache == NULL)
+		work->cache = calloc(CACHED_WORDS, sizeof *work->cache);
+}
+
+/* Where the word is kept, or would be: each word has one place, and the latest stays. */
+static struct bpe_cached *
+find_cached(const struct bpe_work *work, const char *text, size_t n_bytes, uint32_t *hash)
+{
+	if (work->cache == NULL || n_bytes == 0 || n_bytes > sizeof work->cache->text)
+		return NULL;
+	*hash = string_hash(text, n_bytes);
+	return &work->cache[*hash % CACHED_WORDS];
+}
+
+static bool
+encode_word(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_work *work,
+    const char *text, size_t n_bytes, struct id_array *ids)
+{
+	uint32_t hash = 0;
+	struct bpe_cached *cached = find_cached(work, text, n_bytes, &hash);
+	size_t before = ids->n;
+
+	if (cached != NULL && cached->hash == hash && cached->n_bytes == n_bytes &&
+	    memcmp(cached->text, text, n_bytes) == 0) {
+		for (int i = 0; i < cached->n_ids; i++)
+			id_array_append(ids, cached->ids[i]);
+		return !ids->failed;
+	}
+	if (!encode_new_word(bpe, vocabulary, work, text, n_bytes, ids))
+		return false;
+	if (cached == NULL || ids->n - before > sizeof cached->ids / sizeof *cached->ids)
+		return true;
+	cached->hash = hash;
+	cached->n_bytes = (uint8_t)n_bytes;
+	cached->n_ids = (uint8_t)(ids->n - before);
+	memcpy(cached->text, text, n_bytes);
+	memcpy(cached->ids, ids->at + before, cached->n_ids * sizeof *cached->ids);
+	return true;
 }
 
 /* The bytes of TEXT up to the first blank behind something else. */

@@ -41,13 +41,25 @@ struct bpe_symbol {
 	int32_t merged;
 };
 
-/* The working memory of one thread; zeroed is valid. */
+/* A word seen lately and its ids. A line of the processor's cache. */
+struct bpe_cached {
+	uint32_t hash;
+	uint8_t n_bytes, n_ids; /* n_bytes 0: free */
+	char text[26];
+	int32_t ids[8];
+};
+
+/* The working memory of one thread and one BPE; zeroed is valid. */
 struct bpe_work {
 	struct bpe_symbol *symbols;
 	size_t n, symbols_capacity;
 	uint64_t *heap; /* rank << 32 | index of the left symbol */
 	size_t n_heap, heap_capacity;
+	struct bpe_cached *cache; /* NULL: none kept */
 };
+
+/* For a long text: keeps words that come again. It is only slower when memory is out. */
+void bpe_work_open_cache(struct bpe_work *work);
 
 /* Sets up room for N_MERGES; false: out of memory. The flags are the caller's to set first. */
 bool bpe_open(struct bpe *bpe, size_t n_merges);

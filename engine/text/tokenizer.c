@@ -9,6 +9,8 @@
 
 /* Above any prompt; keeps symbols and offsets inside 32 bits. */
 #define LONGEST_TEXT (512u << 20)
+/* From here on words come again often enough for a cache to pay. */
+#define LONG_TEXT 16384
 
 /* ---- text to ids ---- */
 
@@ -160,6 +162,8 @@ tokenizer_encode_guarded(const struct tokenizer *tok, const char *text, size_t n
 			return t2l_fail(err, T2L_ENOMEM, "out of memory encoding text");
 		text = repaired;
 	}
+	if (n_bytes >= LONG_TEXT)
+		bpe_work_open_cache(&enc.bpe);
 	status = encode_valid(&enc, text, n_bytes, flags, err);
 	free(repaired);
 	pattern_matcher_close(enc.matcher);

@@ -63,8 +63,8 @@ string_table_free(struct string_table *table)
 }
 
 /* Eight bytes a step; multiplication spreads upwards, the shift brings it down again. */
-static uint32_t
-hash_bytes(const char *bytes, size_t n_bytes)
+uint32_t
+string_hash(const char *bytes, size_t n_bytes)
 {
 	uint64_t hash = n_bytes * UINT64_C(0x9E3779B97F4A7C15), word;
 
@@ -120,7 +120,7 @@ int32_t
 string_index_add(struct string_index *index, const struct string_table *table, int32_t id)
 {
 	const char *bytes = table->arena.bytes + table->offsets[id];
-	uint32_t hash = hash_bytes(bytes, table->lengths[id]);
+	uint32_t hash = string_hash(bytes, table->lengths[id]);
 	struct string_slot *slot = find_slot(index, table, bytes, table->lengths[id], hash);
 
 	if (slot->id < 0) {
@@ -137,7 +137,7 @@ string_index_find(const struct string_index *index, const struct string_table *t
 {
 	if (index->slots == NULL)
 		return -1;
-	return find_slot(index, table, bytes, n_bytes, hash_bytes(bytes, n_bytes))->id;
+	return find_slot(index, table, bytes, n_bytes, string_hash(bytes, n_bytes))->id;
 }
 
 void

@@ -26,6 +26,9 @@ bool string_table_set(struct string_table *table, int32_t id, const char *bytes,
 const char *string_table_get(const struct string_table *table, int32_t id, size_t *n_bytes);
 void string_table_free(struct string_table *table);
 
+/* Of no cryptographic strength: who fills a table bounds it. */
+uint32_t string_hash(const char *bytes, size_t n_bytes);
+
 struct string_slot {
 	uint32_t hash;
 	int32_t id; /* -1: free */
