@@ -164,7 +164,7 @@ T2L_API enum t2l_status t2l_encoder_tokenize(const struct t2l_encoder *encoder, 
 
 struct t2l_adapter; /* immutable, counted: close gives one reference back */
 struct t2l_adapter_facts {
-	char format[16];  /* "native", "peft" */
+	char format[16];  /* the name of a t2l_adapter_format() */
 	const char *name; /* "" when the file has none; likewise below */
 	const char *task;
 	const char *base_name;
@@ -173,17 +173,21 @@ struct t2l_adapter_facts {
 	const char *encoder;  /* name */
 	const char *lineage;  /* JSON array of {"hash","name","weight"}; "" when none */
 	const char *modules;  /* "q_proj,v_proj" */
+	const char *note;     /* what its reader cannot be sure of; "" when nothing */
 	int rank;	      /* the largest */
 	int n_layers;
 	double lora_alpha;
 	bool use_rslora;
+	/* Rows of q and k lie as in GGUF files of the llama family: from a GGUF LoRA that does not tell
+	 * the size of a head. Runs on any base; other formats need the base to write it. */
+	bool gguf_rows;
 	double scale; /* of the first module */
 	int64_t n_parameters;
 	size_t n_tensors;
 	char hash[65]; /* SHA-256 of numbers, modules and scales: the same effect, the same hash,
 			  whatever the labels and the file format */
 };
-/* A PEFT directory or a native file. */
+/* Any format that t2l_adapter_format() reads; told by its content. */
 T2L_API enum t2l_status t2l_adapter_open(
     const char *path, struct t2l_adapter **adapter, struct t2l_error *err);
 T2L_API struct t2l_adapter *t2l_adapter_ref(const struct t2l_adapter *adapter);
@@ -236,6 +240,51 @@ struct t2l_module_norm {
 };
 T2L_API enum t2l_status t2l_adapter_norms(const struct t2l_adapter *adapter,
     const struct t2l_adapter *other, struct t2l_module_norm **norms, size_t *n,
+    struct t2l_error *err);
+
+/* ---- adapter formats: engine/adapters/format.c has the table ---- */
+
+struct t2l_format_facts {
+	const char *name;	/* "gguf" */
+	const char *holds;	/* one line */
+	const char *precisions; /* "fp32 fp16", the first is the default; "" when not written */
+	bool is_directory, reads, writes;
+};
+/* In the table's order; NULL behind the last. */
+T2L_API const struct t2l_format_facts *t2l_adapter_format(size_t index);
+
+struct t2l_export_options {
+	const char *format;    /* a name of t2l_adapter_format() */
+	const char *precision; /* NULL: the format's default, or what optimize_for takes */
+	/* The base: an HF directory (config.json is enough, but for what hf links) or a GGUF file.
+	 * GGUF needs its architecture and head size; without a base both may be given by hand. */
+	const char *base_model, *architecture;
+	int head_dim;
+	const char *target_model; /* base_model_name_or_path to write; NULL: the adapter's own */
+	const char *optimize_for; /* "mobile", "inference", "size"; NULL: nothing */
+	/* hf */
+	bool adapter_only;	   /* no config.json, no base beside it */
+	bool copy_base;		   /* copies weights and tokenizer of the base; else links */
+	bool model_card;	   /* a whole README.md */
+	const char *task;	   /* description for the card; NULL: the adapter's own */
+	const char *card_scores;   /* Markdown for the card's scores; NULL: none */
+	/* Halves of modules written, then modules compared; false: T2L_ECANCELLED. May be NULL. */
+	bool (*on_progress)(void *user, size_t done, size_t all);
+	void *user;
+};
+struct t2l_export_report {
+	const char *precision;
+	/* Of scale * B A over all modules, what was read back against what was given. */
+	double max_error, rms_error, relative_error;
+	uint64_t n_bytes;
+	int n_files;
+	char done[1024];     /* what was done beside writing, a line each */
+	char warnings[1024]; /* likewise; "" when there are none */
+};
+/* Writes PATH in the format, reads it back and compares before it takes its name: on any failure
+ * nothing is there that was not there before. REPORT may be NULL. */
+T2L_API enum t2l_status t2l_adapter_export(const struct t2l_adapter *adapter, const char *path,
+    const struct t2l_export_options *options, struct t2l_export_report *report,
     struct t2l_error *err);
 
 /* ---- hypernet: embedding -> adapter ---- */

@@ -137,7 +137,7 @@ allocate(struct t2l_adapter *adapter, struct t2l_error *err)
 
 /* ---- labels ---- */
 
-#define N_LABELS 8 /* those of adapter_labels and the list of modules */
+#define N_LABELS 9 /* those of adapter_labels and the list of modules */
 
 static void
 list_modules(const struct t2l_adapter *adapter, char *out, size_t size)
@@ -172,6 +172,7 @@ set_labels(struct t2l_adapter *adapter, const struct adapter_labels *labels, str
 		{ labels->hypernet, &facts->hypernet },
 		{ labels->encoder, &facts->encoder },
 		{ labels->lineage, &facts->lineage },
+		{ labels->note, &facts->note },
 		{ modules, &facts->modules },
 	};
 	size_t total = 0;
@@ -313,6 +314,8 @@ adapter_seal(struct t2l_adapter *adapter, struct t2l_error *err)
 			return status;
 		hash_module(&hash, module);
 	}
+	if (adapter->facts.gguf_rows)
+		hash_add(&hash, "gguf rows\n", 10);
 	hash_finish(&hash, adapter->facts.hash);
 	return T2L_OK;
 }
@@ -357,6 +360,7 @@ t2l_adapter_relabel(const struct t2l_adapter *adapter, const char *name, const c
 		.hypernet = facts->hypernet,
 		.encoder = facts->encoder,
 		.lineage = facts->lineage,
+		.note = facts->note,
 	};
 	struct t2l_adapter *copy = malloc(sizeof *copy);
 	enum t2l_status status;

@@ -44,7 +44,8 @@ struct t2l_adapter {
 };
 
 struct adapter_labels {
-	const char *name, *task, *base_name, *base_fingerprint, *hypernet, *encoder, *lineage;
+	const char *name, *task, *base_name, *base_fingerprint, *hypernet, *encoder, *lineage,
+	    *note;
 };
 
 /* Memory for MODULES (layer, module, expert, rank, alpha and the sizes of a and bt are set; data
@@ -58,8 +59,8 @@ enum t2l_status adapter_create(const struct adapter_module *modules, size_t n_mo
  *
  * The hash is SHA-256 over the modules in order, each a line "LAYER MODULE RANK IN OUT SCALE"
  * (MODULE of an expert: "EXPERT.NAME"; SCALE: the float's bits, 8 hex digits) and the f32 bytes of
- * A and BT, little-endian. It is the identity of what the adapter does: labels, file format and the
- * way alpha is written do not change it. */
+ * A and BT, little-endian, and "gguf rows\n" when they lie so. It is the identity of what the
+ * adapter does: labels, file format and the way alpha is written do not change it. */
 enum t2l_status adapter_seal(struct t2l_adapter *adapter, struct t2l_error *err);
 
 /* EXPERT counts only where the kind has experts. NULL: the adapter does not change it. */

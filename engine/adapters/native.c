@@ -1,25 +1,28 @@
 /*
- * native.c - the native adapter file, and the choice of a reader by what a path is.
+ * native.c - the native adapter file.
  *
  * One safetensors file: tensors in f32 under PEFT's names, and in the metadata
  *   format "pt", t2l.kind "adapter", t2l.version "1"
- *   t2l.adapter_config      what PEFT's adapter_config.json would hold (rank, alpha, rsLoRA,
- * modules) t2l.name, t2l.task      labels t2l.base, t2l.base_fingerprint, t2l.hypernet, t2l.encoder
- * what it was made for and by t2l.lineage             JSON array of {"hash", "name", "weight"}:
- * what it was merged from Labels that are empty are left out.
+ *   t2l.adapter_config: what PEFT's adapter_config.json would hold (rank, alpha, rsLoRA, modules)
+ *   t2l.name, t2l.task: labels
+ *   t2l.base, t2l.base_fingerprint, t2l.hypernet, t2l.encoder: what it was made for and by
+ *   t2l.lineage: JSON array of {"hash", "name", "weight"}: what it was merged from
+ *   t2l.rows "gguf": rows of q and k lie as in GGUF files (row-order.h)
+ *   t2l.note: what the reader of the file it came from could not be sure of
+ * Labels that are empty are left out.
  */
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "engine/adapters/format.h"
 #include "engine/adapters/peft.h"
 #include "engine/error.h"
 #include "engine/formats/json.h"
 
 #define KIND "adapter"
 #define VERSION "1"
+#define GGUF_ROWS "gguf"
 
 static enum t2l_status
 check_lineage(const char *lineage, const char *path, struct t2l_error *err)
@@ -54,7 +57,10 @@ native_read(const struct safetensors *st, struct t2l_adapter **out, struct t2l_e
 		.hypernet = safetensors_metadata(st, "t2l.hypernet"),
 		.encoder = safetensors_metadata(st, "t2l.encoder"),
 		.lineage = safetensors_metadata(st, "t2l.lineage"),
+		.note = safetensors_metadata(st, "t2l.note"),
 	};
+	const char *rows = safetensors_metadata(st, "t2l.rows");
+	struct t2l_adapter *adapter = NULL;
 	enum t2l_status status;
 	cJSON *root;
 
@@ -74,54 +80,27 @@ native_read(const struct safetensors *st, struct t2l_adapter **out, struct t2l_e
 	if ((status = check_lineage(labels.lineage, path, err)) != T2L_OK ||
 	    (status = json_parse(config, strlen(config), path, &root, err)) != T2L_OK)
 		return status;
-	status = peft_read(root, path, st, &labels, out, err);
+	status = peft_read(root, path, st, &labels, &adapter, err);
 	cJSON_Delete(root);
-	return status;
-}
-
-/* Other programs' adapter files are told by their first bytes, so that the message can say what
- * they are. */
-static enum t2l_status
-check_magic(const char *path, struct t2l_error *err)
-{
-	static const struct {
-		const char *bytes, *meaning;
-	} magics[] = {
-		{ "GGUF", "a GGUF file" },
-		{ "lmgg", "a GGML file" },
-		{ "PK\003\004", "a torch checkpoint" },
-	};
-	char head[4] = { 0 };
-	FILE *file = fopen(path, "rb");
-	size_t n;
-
-	if (file == NULL)
-		return t2l_fail_errno(err, "cannot open '%s'", path);
-	n = fread(head, 1, sizeof head, file);
-	fclose(file);
-	for (size_t i = 0; i < sizeof magics / sizeof magics[0]; i++) {
-		if (n == sizeof head && memcmp(head, magics[i].bytes, sizeof head) == 0)
-			return t2l_fail(err, T2L_EUNSUPPORTED,
-			    "'%s' is %s; expected a PEFT directory or a native adapter "
-			    "(.safetensors)",
-			    path, magics[i].meaning);
+	if (status == T2L_OK && rows != NULL && strcmp(rows, GGUF_ROWS) == 0) {
+		adapter->facts.gguf_rows = true;
+		status = adapter_seal(adapter, err);
 	}
+	if (status != T2L_OK) {
+		t2l_adapter_close(adapter);
+		return status;
+	}
+	*out = adapter;
 	return T2L_OK;
 }
 
-enum t2l_status
-t2l_adapter_open(const char *path, struct t2l_adapter **out, struct t2l_error *err)
+static enum t2l_status
+native_open(const char *path, struct t2l_adapter **out, struct t2l_error *err)
 {
 	struct safetensors *st;
-	enum t2l_status status;
-	struct stat facts;
+	enum t2l_status status = safetensors_open(path, &st, err);
 
-	if (stat(path, &facts) != 0)
-		return t2l_fail_errno(err, "cannot open '%s'", path);
-	if (S_ISDIR(facts.st_mode))
-		return peft_open(path, out, err);
-	if ((status = check_magic(path, err)) != T2L_OK ||
-	    (status = safetensors_open(path, &st, err)) != T2L_OK)
+	if (status != T2L_OK)
 		return status;
 	status = native_read(st, out, err);
 	safetensors_close(st);
@@ -151,6 +130,8 @@ t2l_adapter_save(const struct t2l_adapter *adapter, const char *path, struct t2l
 			{ "t2l.hypernet", facts->hypernet },
 			{ "t2l.encoder", facts->encoder },
 			{ "t2l.lineage", facts->lineage },
+			{ "t2l.rows", facts->gguf_rows ? GGUF_ROWS : "" },
+			{ "t2l.note", facts->note },
 		};
 
 		for (size_t i = 0; i < sizeof metadata / sizeof metadata[0]; i++) {
@@ -163,3 +144,38 @@ t2l_adapter_save(const struct t2l_adapter *adapter, const char *path, struct t2l
 	safetensors_writer_free(writer);
 	return status == T2L_OK ? T2L_OK : t2l_context(err, "cannot save the adapter");
 }
+
+static enum t2l_status
+native_write(struct export_job *job, const char *path, struct t2l_error *err)
+{
+	struct t2l_adapter *labelled;
+	enum t2l_status status = t2l_adapter_relabel(job->adapter, NULL, job->task, &labelled, err);
+
+	if (status != T2L_OK)
+		return status;
+	status = t2l_adapter_save(labelled, path, err);
+	t2l_adapter_close(labelled);
+	return status;
+}
+
+/* What no other format claims: its reader says what is missing. */
+static bool
+is_any_file(const struct adapter_probe *probe)
+{
+	return !probe->is_directory;
+}
+
+const struct adapter_format format_native = {
+	.facts = {
+		.name = "native",
+		.holds = "one safetensors file: everything, with task, base and lineage",
+		.precisions = "fp32",
+		.reads = true,
+		.writes = true,
+	},
+	.mobile = "fp32",
+	.size = "fp32",
+	.is = is_any_file,
+	.read = native_open,
+	.write = native_write,
+};

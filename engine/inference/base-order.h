@@ -1,10 +1,8 @@
 /*
  * inference/base-order.h - an adapter as the rows of its base's file lie.
  *
- * GGUF files of the llama family keep the rows of q and k so that rotary pairs are neighbours:
- * within each head, new row 2i+s = old row s*(hd/2)+i. Adapters are in Hugging Face's order, so
- * the out side of their q and k must be put into the file's order, or attention sees shuffled
- * heads.
+ * Rows of q and k lie in one of two orders (adapters/row-order.h); an adapter in the other one than
+ * its base would make attention see shuffled heads.
  */
 #ifndef ENGINE_INFERENCE_BASE_ORDER_H
 #define ENGINE_INFERENCE_BASE_ORDER_H

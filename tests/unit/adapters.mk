@@ -32,3 +32,10 @@ tests_unit_test_generate_SOURCES = tests/unit/test-generate.c tests/unit/tempora
 tests_unit_test_generate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_generate_LDADD = $(UNIT_LDADD)
 tests_unit_test_generate_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-export
+tests_unit_test_export_SOURCES = tests/unit/test-export.c \
+	tests/unit/golden-tensors.h tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_export_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_export_LDADD = $(UNIT_LDADD)
+tests_unit_test_export_LDFLAGS = $(UNIT_LDFLAGS)

@@ -22,3 +22,10 @@ tests_unit_test_torch_checkpoint_SOURCES = tests/unit/test-torch-checkpoint.c \
 tests_unit_test_torch_checkpoint_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_torch_checkpoint_LDADD = $(UNIT_LDADD)
 tests_unit_test_torch_checkpoint_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-ggml
+tests_unit_test_ggml_SOURCES = tests/unit/test-ggml.c \
+	tests/unit/golden-tensors.h tests/unit/temporary-folder.h
+tests_unit_test_ggml_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ggml_LDADD = $(UNIT_LDADD)
+tests_unit_test_ggml_LDFLAGS = $(UNIT_LDFLAGS)
