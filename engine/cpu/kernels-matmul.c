@@ -7,6 +7,7 @@
  */
 #include "engine/cpu/kernels-matmul.h"
 #include "engine/cpu/kernels-simd.h"
+#include "engine/tensor/quants.h"
 
 #if defined(__AVX512F__)
 #define TILE_ROWS 12
@@ -217,9 +218,49 @@ pack_transposed(enum dtype dtype, const struct stored_block *block, float *panel
 			pack_square(dtype, block, j, kk, panel);
 }
 
+/* Quantised types but Q8_0 are widened first, a row's part of a panel or a stretch of columns. */
+
+INLINE void
+pack_quantised(const struct stored_block *block, float *panel)
+{
+	float group[QUANT_BLOCK];
+	int in_group = (int)(block->col_begin % QUANT_BLOCK);
+
+	for (int64_t i = 0; i < block->n_rows; i++, panel += PANEL_COLS) {
+		KERNEL(widen_part)
+		(block->dtype, stored_row(block, i), block->col_begin - in_group, QUANT_BLOCK,
+		    group);
+		memcpy(panel, group + in_group, (size_t)block->n_cols * sizeof *panel);
+		memset(
+		    panel + block->n_cols, 0, (size_t)(PANEL_COLS - block->n_cols) * sizeof *panel);
+	}
+}
+
+#define STRETCH 128 /* columns */
+
+INLINE void
+pack_transposed_quantised(const struct stored_block *block, float *panel)
+{
+	float rows[PANEL_COLS][STRETCH];
+
+	for (int64_t begin = 0; begin < block->n_cols; begin += STRETCH) {
+		int64_t left = block->n_cols - begin;
+		struct stored_block widened = { DTYPE_F32, rows, sizeof rows[0], 0, block->n_rows,
+			0, left < STRETCH ? left : STRETCH };
+		for (int64_t i = 0; i < block->n_rows; i++)
+			KERNEL(widen_part)
+		(block->dtype, stored_row(block, i), block->col_begin + begin, widened.n_cols,
+		    rows[i]);
+		pack_transposed(DTYPE_F32, &widened, panel + begin * PANEL_COLS);
+	}
+}
+
 /* Makes FUNCTION(dtype, block, panel) four loops, each for one dtype. */
 #define FOR_EACH_DTYPE(function)                                                                   \
 	switch (block->dtype) {                                                                    \
+	case DTYPE_F32:                                                                            \
+		function(DTYPE_F32, block, panel);                                                 \
+		break;                                                                             \
 	case DTYPE_F16:                                                                            \
 		function(DTYPE_F16, block, panel);                                                 \
 		break;                                                                             \
@@ -230,7 +271,7 @@ pack_transposed(enum dtype dtype, const struct stored_block *block, float *panel
 		function(DTYPE_Q8_0, block, panel);                                                \
 		break;                                                                             \
 	default:                                                                                   \
-		function(DTYPE_F32, block, panel);                                                 \
+		function##_quantised(block, panel);                                                \
 	}
 
 void

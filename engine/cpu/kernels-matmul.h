@@ -37,12 +37,13 @@ struct panel_product {
 	int64_t c_row;
 };
 
-/* A part of a stored matrix, rows row_begin.. and columns col_begin.. */
+/* A part of a stored matrix, rows row_begin.. and columns col_begin.. Of quantised matrices pack()
+ * takes columns of one group of 32, pack_transposed() whole groups. */
 struct stored_block {
 	enum dtype dtype;
 	const void *rows; /* of the whole matrix */
 	size_t row_bytes;
-	int64_t row_begin, n_rows, col_begin, n_cols; /* Q8_0: col_begin is a multiple of 32 */
+	int64_t row_begin, n_rows, col_begin, n_cols;
 };
 
 /* y[i, o] = x[i] . w[o] + bias[o] for the n_outputs rows of w from output_begin on. */
@@ -53,12 +54,14 @@ struct dot_products {
 	int64_t output_begin, n_outputs;
 	const float *x; /* [n_rows, k] */
 	int64_t x_row;
-	/* x as quantise_rows() left it: Q8_0 weights are then multiplied in integers. Or NULL. */
+	/* x as quantise_rows() left it: quantised weights are then multiplied in integers. Or NULL.
+	 */
 	const void *x_quantised;
 	int64_t n_rows, k;
 	const float *bias;
 	float *y;
 	int64_t y_row;
+	bool add; /* to what y holds */
 };
 
 struct matmul_kernels {
@@ -71,9 +74,11 @@ struct matmul_kernels {
 	/* B = the block transposed: [n_rows <= panel_cols][n_cols = k] */
 	void (*pack_transposed)(const struct stored_block *block, float *panel);
 	void (*dots)(const struct dot_products *job);
-	/* Quantised rows of K elements (whole Q8_0 blocks): int8 with one f32 scale a block. */
-	size_t (*quantised_row_bytes)(int64_t k);
-	void (*quantise_rows)(const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);
+	/* Rows of K elements as int8 with one f32 scale for each block of 32 or, where that is the
+	 * block of DTYPE, of 256 elements; for products with weights of that type. */
+	size_t (*quantised_row_bytes)(enum dtype dtype, int64_t k);
+	void (*quantise_rows)(
+	    enum dtype dtype, const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);
 };
 
 extern const struct matmul_kernels matmul_kernels_plain;
@@ -90,8 +95,11 @@ void KERNEL(multiply_panel)(const struct panel_product *product);
 void KERNEL(pack)(const struct stored_block *block, float *panel);
 void KERNEL(pack_transposed)(const struct stored_block *block, float *panel);
 void KERNEL(dots)(const struct dot_products *job);
-size_t KERNEL(quantised_row_bytes)(int64_t k);
-void KERNEL(quantise_rows)(const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);
+size_t KERNEL(quantised_row_bytes)(enum dtype dtype, int64_t k);
+void KERNEL(quantise_rows)(
+    enum dtype dtype, const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);
+/* Elements BEGIN .. +N (multiples of 32) of a quantised row. */
+void KERNEL(widen_part)(enum dtype dtype, const void *row, int64_t begin, int64_t n, float *out);
 #endif
 
 #endif

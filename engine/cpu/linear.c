@@ -23,18 +23,20 @@ dots_piece(void *arg, int64_t begin, int64_t end, int worker)
 	piece->kernels->dots(&job);
 }
 
-/* NULL when the weights are not Q8_0, f32 is asked for, or memory is short (f32 needs none). */
+/* NULL when the weights are not quantised, f32 is asked for, or memory is short (f32 needs none).
+ */
 static const void *
 quantise_x(struct cpu *cpu, const struct dot_products *job)
 {
 	void *rows;
 
-	if (job->dtype != DTYPE_Q8_0 || cpu->precise)
+	if (!dtype_is_quantised(job->dtype) || cpu->precise)
 		return NULL;
-	rows =
-	    cpu_shared_scratch(cpu, (size_t)job->n_rows * cpu->matmul->quantised_row_bytes(job->k));
+	rows = cpu_shared_scratch(
+	    cpu, (size_t)job->n_rows * cpu->matmul->quantised_row_bytes(job->dtype, job->k));
 	if (rows != NULL)
-		cpu->matmul->quantise_rows(job->x, job->x_row, job->n_rows, job->k, rows);
+		cpu->matmul->quantise_rows(
+		    job->dtype, job->x, job->x_row, job->n_rows, job->k, rows);
 	return rows;
 }
 

@@ -176,8 +176,22 @@ assert_expected(struct expected *e, const float *found, const char *what)
 }
 
 static const int64_t sizes[] = { 1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 32, 33, 48, 64, 100, 129, 257 };
-static const int64_t block_sizes[] = { 32, 64, 96, 160, 416 };
+static const int64_t block_sizes[] = { 32, 64, 96, 160, 416, 1120 };
+static const int64_t super_block_sizes[] = { 256, 512, 768, 1280 };
 #define ONE_OF(list) one_of(list, sizeof(list) / sizeof(list)[0])
+
+/* A random length of rows that DTYPE can have. */
+static int64_t
+columns_of(enum dtype dtype)
+{
+	if (dtype_block(dtype) == 1)
+		return ONE_OF(sizes);
+	return dtype_block(dtype) == 32 ? ONE_OF(block_sizes) : ONE_OF(super_block_sizes);
+}
+
+#define FOR_EACH_WEIGHT_DTYPE(dtype)                                                               \
+	for (enum dtype dtype = 0; dtype < N_DTYPES; dtype++)                                      \
+		if (dtype_is_weight(dtype))
 
 static void
 check_linear(struct backend *backend, const char *isa, enum dtype dtype, int64_t rows, int64_t k,
@@ -206,6 +220,8 @@ check_linear(struct backend *backend, const char *isa, enum dtype dtype, int64_t
 	free(bias);
 }
 
+static const int64_t few_rows[] = { 1, 2, 3, 4, 8, 33 };
+
 static void
 linear_agrees_with_a_double_loop(void **state)
 {
@@ -215,11 +231,15 @@ linear_agrees_with_a_double_loop(void **state)
 		if (backend == NULL)
 			continue;
 		random_state = 1;
-		for (enum dtype dtype = DTYPE_F32; dtype <= DTYPE_Q8_0; dtype++)
-			for (int trial = 0; trial < 60; trial++)
+		FOR_EACH_WEIGHT_DTYPE(dtype)
+		{
+			for (int trial = 0; trial < 40; trial++)
 				check_linear(backend, isa_names[i], dtype, ONE_OF(sizes),
-				    dtype == DTYPE_Q8_0 ? ONE_OF(block_sizes) : ONE_OF(sizes),
-				    ONE_OF(sizes), random_bits() % 4);
+				    columns_of(dtype), ONE_OF(sizes), random_bits() % 4);
+			for (size_t r = 0; r < sizeof few_rows / sizeof few_rows[0]; r++)
+				check_linear(backend, isa_names[i], dtype, few_rows[r],
+				    columns_of(dtype), 7, 1);
+		}
 		/* Several blocks of k, several strips of rows, rows that alias in the cache. */
 		check_linear(backend, isa_names[i], DTYPE_F16, 250, 1024, 70, 0);
 		check_linear(backend, isa_names[i], DTYPE_F32, 500, 900, 40, 0);
@@ -271,11 +291,10 @@ gradients_of_linear_are_added_to_what_is_there(void **state)
 		if (backend == NULL)
 			continue;
 		random_state = 2;
-		for (enum dtype dtype = DTYPE_F32; dtype <= DTYPE_Q8_0; dtype++)
-			for (int trial = 0; trial < 25; trial++)
-				check_linear_backward(backend, isa_names[i], dtype, ONE_OF(sizes),
-				    dtype == DTYPE_Q8_0 ? ONE_OF(block_sizes) : ONE_OF(sizes),
-				    ONE_OF(sizes));
+		FOR_EACH_WEIGHT_DTYPE(dtype)
+		for (int trial = 0; trial < 20; trial++)
+			check_linear_backward(backend, isa_names[i], dtype, ONE_OF(sizes),
+			    columns_of(dtype), ONE_OF(sizes));
 		check_linear_backward(backend, isa_names[i], DTYPE_F32, 900, 40, 512);
 		cpu_backend_close(backend);
 	}
@@ -544,56 +563,109 @@ low_rank_gradients_go_only_where_they_are_wanted(void **state)
 
 /* Rounding x to int8 moves an element by at most half a step of its block. */
 static void
+check_rounding_of_x(struct backend *backend, enum dtype dtype, int64_t k, int64_t rows)
+{
+	enum { OUT = 37 };
+	struct weights w = random_weights(dtype, OUT, k, 1);
+	float *x = random_floats(rows * k), *y = random_floats(rows * OUT);
+	struct tensor tx = matrix(DTYPE_F32, x, rows, k), ty = matrix(DTYPE_F32, y, rows, OUT);
+	int64_t block = dtype_block(dtype);
+
+	backend->linear(backend->state, &tx, &w.tensor, NULL, &ty);
+	for (int64_t e = 0; e < rows * OUT; e++) {
+		double sum = 0, bound = 1e-6;
+		for (int64_t b = 0; b < k; b += block) {
+			double largest = 0, sum_w = 0;
+			for (int64_t j = b; j < b + block; j++) {
+				double xj = (double)x[e / OUT * k + j];
+				double wj = (double)w.values[e % OUT * k + j];
+				sum += xj * wj;
+				sum_w += fabs(wj);
+				largest = fmax(largest, fabs(xj));
+			}
+			bound += largest / 127 * 0.5001 * sum_w + 1e-5 * sum_w;
+		}
+		if (!(fabs((double)y[e] - sum) <= bound))
+			fail_msg("%s %s, %lld rows of %lld: %g is not within %g of %g",
+			    backend->description, dtype_name(dtype), (long long)rows, (long long)k,
+			    (double)y[e], bound, sum);
+	}
+	free_weights(&w);
+	free(x);
+	free(y);
+}
+
+static void
 quantised_products_stay_within_the_rounding_of_x(void **state)
 {
-	enum { K = 224, OUT = 37 };
-
 	(void)state;
 	for (size_t i = 0; i < N_ISAS; i++) {
-		for (int64_t rows = 1; rows <= 7; rows++) {
-			struct backend *backend = open_backend(isa_names[i], 2, false);
+		struct backend *backend = open_backend(isa_names[i], 2, false);
+		if (backend == NULL)
+			continue;
+		random_state = 5;
+		for (enum dtype dtype = 0; dtype < N_DTYPES; dtype++) {
+			if (!dtype_is_quantised(dtype))
+				continue;
+			for (int64_t rows = 1; rows <= 8; rows++) {
+				check_rounding_of_x(backend, dtype, columns_of(dtype), rows);
+				check_rounding_of_x(backend, dtype, 7 * dtype_block(dtype), rows);
+			}
+			check_rounding_of_x(backend, dtype, columns_of(dtype), 33);
+		}
+		cpu_backend_close(backend);
+	}
+}
+
+/* The same x in blocks of another size, other sums, no float weights in between: products in
+ * integers are exact, so all instruction sets may differ only by the order of few f32 sums. */
+static void
+instruction_sets_agree_on_quantised_products(void **state)
+{
+	enum { K = 1280, OUT = 21, ROWS = 5 };
+	static float y[N_ISAS][ROWS * OUT];
+
+	(void)state;
+	for (enum dtype dtype = 0; dtype < N_DTYPES; dtype++) {
+		if (!dtype_is_quantised(dtype))
+			continue;
+		random_state = 8;
+		struct weights w = random_weights(dtype, OUT, K, 1);
+		float *x = random_floats(ROWS * K);
+		struct tensor tx = matrix(DTYPE_F32, x, ROWS, K);
+		bool have[N_ISAS] = { false };
+		for (size_t i = 0; i < N_ISAS; i++) {
+			struct backend *backend = open_backend(isa_names[i], 1, false);
+			struct tensor ty = matrix(DTYPE_F32, y[i], ROWS, OUT);
 			if (backend == NULL)
 				continue;
-			random_state = 5;
-			struct weights w = random_weights(DTYPE_Q8_0, OUT, K, 1);
-			float *x = random_floats(rows * K), *y = random_floats(rows * OUT);
-			struct tensor tx = matrix(DTYPE_F32, x, rows, K);
-			struct tensor ty = matrix(DTYPE_F32, y, rows, OUT);
 			backend->linear(backend->state, &tx, &w.tensor, NULL, &ty);
-			for (int64_t e = 0; e < rows * OUT; e++) {
-				double sum = 0, bound = 1e-6;
-				for (int64_t b = 0; b < K; b += Q8_0_BLOCK) {
-					double largest = 0, sum_w = 0;
-					for (int64_t j = b; j < b + Q8_0_BLOCK; j++) {
-						double xj = (double)x[e / OUT * K + j];
-						double wj = (double)w.values[e % OUT * K + j];
-						sum += xj * wj;
-						sum_w += fabs(wj);
-						largest = fmax(largest, fabs(xj));
-					}
-					bound += largest / 127 * 0.5001 * sum_w + 1e-5 * sum_w;
-				}
-				assert_true(fabs((double)y[e] - sum) <= bound);
-			}
-			free_weights(&w);
-			free(x);
-			free(y);
+			have[i] = true;
 			cpu_backend_close(backend);
 		}
+		for (size_t i = 0; i + 1 < N_ISAS; i++)
+			for (int e = 0; have[i] && e < ROWS * OUT; e++)
+				if (fabsf(y[i][e] - y[N_ISAS - 1][e]) > 2e-4f)
+					fail_msg("%s: %s gives %g, %s gives %g", dtype_name(dtype),
+					    isa_names[i], (double)y[i][e], isa_names[N_ISAS - 1],
+					    (double)y[N_ISAS - 1][e]);
+		free_weights(&w);
+		free(x);
 	}
 }
 
 static void
-four_lanes_give_what_each_gives_alone(void **state)
+lanes_give_what_each_gives_alone(void **state)
 {
-	enum { K = 160, OUT = 50, LANES = 4 };
+	enum { K = 1280, OUT = 50, LANES = 7 };
 
 	(void)state;
 	for (size_t i = 0; i < N_ISAS; i++) {
 		struct backend *backend = open_backend(isa_names[i], 2, false);
 		if (backend == NULL)
 			continue;
-		for (enum dtype dtype = DTYPE_F32; dtype <= DTYPE_Q8_0; dtype++) {
+		FOR_EACH_WEIGHT_DTYPE(dtype)
+		{
 			struct weights w = random_weights(dtype, OUT, K, 0);
 			float *x = random_floats(LANES * K);
 			float *together = random_floats(LANES * OUT), alone[OUT];
@@ -622,17 +694,21 @@ compute_all(struct backend *backend, float *out)
 	struct lora_case c = random_lora(333, 96, 130, 8);
 	struct weights w = random_weights(DTYPE_BF16, 130, 96, 0);
 	struct weights q = random_weights(DTYPE_Q8_0, 130, 96, 0);
+	struct weights k = random_weights(DTYPE_Q4_K, 130, 256, 0);
 	float *x = random_floats(333 * 96), *dy = random_floats(333 * 130);
 	struct tensor tx = matrix(DTYPE_F32, x, 333, 96);
 	struct tensor y1 = matrix(DTYPE_F32, out, 333, 130);
 	struct tensor x3 = matrix(DTYPE_F32, x, 3, 96);
 	struct tensor y3 = matrix(DTYPE_F32, out + 333 * 130, 3, 130);
-	float *dx = out + 336 * 130, *dw = dx + 333 * 96, *dbias = dw + 130 * 96;
+	struct tensor x4 = matrix(DTYPE_F32, x, 5, 256);
+	struct tensor y4 = matrix(DTYPE_F32, out + 336 * 130, 5, 130);
+	float *dx = out + 341 * 130, *dw = dx + 333 * 96, *dbias = dw + 130 * 96;
 	float *grads = dbias + 130;
 
 	place_spans(&c);
 	backend->linear(backend->state, &tx, &w.tensor, NULL, &y1);
 	backend->linear(backend->state, &x3, &q.tensor, NULL, &y3);
+	backend->linear(backend->state, &x4, &k.tensor, NULL, &y4);
 	backend->lora(backend->state, &tx, c.spans, N_SPANS, &y1);
 	memset(dx, 0, (size_t)(333 * 96 + 130 * 96 + 130) * sizeof(float));
 	backend->linear_backward(backend->state, &tx, &w.tensor, dy, dx, dw, dbias);
@@ -642,6 +718,7 @@ compute_all(struct backend *backend, float *out)
 	free_lora(&c);
 	free_weights(&w);
 	free_weights(&q);
+	free_weights(&k);
 	free(x);
 	free(dy);
 }
@@ -649,7 +726,7 @@ compute_all(struct backend *backend, float *out)
 static void
 any_number_of_threads_gives_the_same_bits(void **state)
 {
-	const int64_t n = 336 * 130 + 333 * 96 + 130 * 96 + 130 + 8 * (96 + 130);
+	const int64_t n = 341 * 130 + 333 * 96 + 130 * 96 + 130 + 8 * (96 + 130);
 	float *first = random_floats(n), *other = random_floats(n);
 
 	(void)state;
@@ -676,13 +753,14 @@ not_a_number_is_not_hidden(void **state)
 		struct backend *backend = open_backend(isa_names[i], 1, false);
 		if (backend == NULL)
 			continue;
-		for (enum dtype dtype = DTYPE_F32; dtype <= DTYPE_Q8_0; dtype++) {
-			for (int64_t rows = 1; rows <= 40; rows += 39) {
-				struct weights w = random_weights(dtype, 5, 64, 0);
-				float *x = random_floats(rows * 64), *y = random_floats(rows * 5);
-				struct tensor tx = matrix(DTYPE_F32, x, rows, 64);
+		FOR_EACH_WEIGHT_DTYPE(dtype)
+		{
+			for (int64_t rows = 1; rows <= 80; rows += 79) {
+				struct weights w = random_weights(dtype, 5, 256, 0);
+				float *x = random_floats(rows * 256), *y = random_floats(rows * 5);
+				struct tensor tx = matrix(DTYPE_F32, x, rows, 256);
 				struct tensor ty = matrix(DTYPE_F32, y, rows, 5);
-				x[rows * 64 - 3] = NAN;
+				x[rows * 256 - 3] = NAN;
 				backend->linear(backend->state, &tx, &w.tensor, NULL, &ty);
 				for (int64_t j = 0; j < rows * 5; j++)
 					assert_true(isnan(y[j]) == (j >= (rows - 1) * 5));
@@ -760,7 +838,8 @@ main(void)
 		cmocka_unit_test(low_rank_parts_of_overlapping_spans_add_up),
 		cmocka_unit_test(low_rank_gradients_go_only_where_they_are_wanted),
 		cmocka_unit_test(quantised_products_stay_within_the_rounding_of_x),
-		cmocka_unit_test(four_lanes_give_what_each_gives_alone),
+		cmocka_unit_test(instruction_sets_agree_on_quantised_products),
+		cmocka_unit_test(lanes_give_what_each_gives_alone),
 		cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
 		cmocka_unit_test(not_a_number_is_not_hidden),
 		cmocka_unit_test(every_f16_weight_is_widened_exactly),
