@@ -55,10 +55,9 @@ find(const struct model_source *source, const char *name, struct tensor *out, st
 		    source_path(source), name);
 	status = source->gguf != NULL ? gguf_tensor(source->gguf, name, out, err)
 				      : safetensors_tensor(source->safetensors, name, out, err);
-	if (status == T2L_OK && out->dtype != DTYPE_F32 && out->dtype != DTYPE_F16 &&
-	    out->dtype != DTYPE_BF16 && out->dtype != DTYPE_Q8_0)
+	if (status == T2L_OK && !dtype_is_weight(out->dtype))
 		return t2l_fail(err, T2L_EUNSUPPORTED,
-		    "%s: tensor '%s' is %s; f32, f16, bf16 and q8_0 are supported",
+		    "%s: tensor '%s' is %s; floats and quantised types are supported",
 		    source_path(source), name, dtype_name(out->dtype));
 	return status;
 }
