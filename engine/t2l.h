@@ -84,9 +84,13 @@ struct t2l_model_facts {
 	int context_length;
 	int64_t n_parameters;
 	uint64_t weight_bytes;
+	uint64_t decode_bytes; /* of the weights that one token reads; but one row of an embedding */
 	uint64_t kv_bytes_per_token;
 	char fingerprint[65]; /* identity of the weights, whatever file they are in; hex */
 	bool has_tokenizer, has_chat_template;
+	/* The name of the built-in template of its family, which has_chat_template then stands for
+	 * too: the model has none of its own. "" when it has, or when no family is certain. */
+	char builtin_template[16];
 };
 T2L_API enum t2l_status t2l_model_open(
     struct t2l_engine *engine, const char *path, struct t2l_model **model, struct t2l_error *err);
@@ -97,6 +101,26 @@ T2L_API enum t2l_status t2l_model_open_text(
     const char *path, struct t2l_model **model, struct t2l_error *err);
 T2L_API void t2l_model_close(struct t2l_model *model);
 T2L_API const struct t2l_model_facts *t2l_model_facts(const struct t2l_model *model);
+
+struct t2l_quantize_report {
+	const char *tensor, *from, *to; /* "blk.0.attn_q.weight", "f16", "q4_k" */
+	int64_t n;
+	uint64_t n_bytes;
+	double max_error, rms_error;
+	double relative_error; /* rms_error / root mean square of the tensor */
+	size_t done, all;      /* tensors */
+};
+struct t2l_quantize_options {
+	const char *type; /* a name of t2l_quantize_type() */
+	/* After each tensor, in the file's order; false: T2L_ECANCELLED. May be NULL. */
+	bool (*on_tensor)(void *user, const struct t2l_quantize_report *report);
+	void *user;
+};
+/* INPUT, a GGUF file, with its matrices in another type -> OUTPUT, atomically. Metadata stays. */
+T2L_API enum t2l_status t2l_quantize(const char *input, const char *output,
+    const struct t2l_quantize_options *options, struct t2l_error *err);
+/* The types in the table's order with a line on each (HELP may be NULL); NULL behind the last. */
+T2L_API const char *t2l_quantize_type(size_t index, const char **help);
 
 /* Text and tokens. Returned memory is the caller's, to be given to t2l_free(). */
 enum t2l_tokenize_flags {
@@ -127,6 +151,10 @@ struct t2l_chat_options {
 	const char *bos_token, *eos_token; /* NULL: the model's */
 	const char *date;		   /* today as the template sees it; NULL: the clock's */
 };
+/* The built-in templates, by family: names and a line on each in the table's order, NULL behind the
+ * last; a template's source, NULL when there is none of that name. */
+T2L_API const char *t2l_chat_template_name(size_t index, const char **help);
+T2L_API const char *t2l_chat_template_source(const char *name);
 /* The conversation as text the model reads. MODEL may be NULL when a template is given. */
 T2L_API enum t2l_status t2l_chat_render(const struct t2l_model *model,
     const struct t2l_message *messages, size_t n_messages, const struct t2l_chat_options *options,
@@ -137,13 +165,13 @@ T2L_API enum t2l_status t2l_chat_encode(const struct t2l_model *model,
     const struct t2l_message *messages, size_t n_messages, const struct t2l_chat_options *options,
     int32_t **ids, size_t *n_ids, struct t2l_error *err);
 
-/* ---- task encoder: sentence -> embedding ---- */
+/* ---- task encoder: sentence -> embedding; BERT, GTE v1.5, or a base model's last token ---- */
 
 struct t2l_encoder;
 struct t2l_encoder_facts {
 	char name[128];
-	char architecture[64]; /* "bert" */
-	char pooling[16];      /* "mean", "cls" */
+	char architecture[64]; /* "bert", "gte", or a base model's: "llama" */
+	char pooling[16];      /* "mean", "cls", "last" */
 	int dimension, max_tokens;
 	int64_t n_parameters;
 	char fingerprint[65];
@@ -219,16 +247,58 @@ struct t2l_peft_options {
  */
 T2L_API enum t2l_status t2l_adapter_export_peft(const struct t2l_adapter *adapter,
     const char *directory, const struct t2l_peft_options *options, struct t2l_error *err);
-/* sum of weights[i] * adapter i by STRATEGY: "linear" as PEFT does it (one rank; A and B are each
- * summed with factors sqrt|weight * scale|, so effects mix), "cat" the exact sum with summed ranks.
- * The result's lineage names its parents. T2L_EMISMATCH: ranks, sizes or bases that do not agree.
- */
-T2L_API enum t2l_status t2l_adapter_merge(const char *strategy,
-    const struct t2l_adapter *const *adapters, const float *weights, size_t n,
-    struct t2l_adapter **out, struct t2l_error *err);
-/* NULL-terminated names of the strategies, and one line on each. */
-T2L_API const char *const *t2l_merge_strategies(void);
-T2L_API const char *t2l_merge_strategy_help(const char *strategy);
+
+/* ---- merging ---- */
+
+/* What a strategy can be told besides the weights. */
+enum t2l_merge_parameter {
+	T2L_MERGE_DENSITY = 1,
+	T2L_MERGE_SIGN_METHOD = 2,
+	T2L_MERGE_SEED = 4,
+	T2L_MERGE_LAMBDA = 8,
+	T2L_MERGE_GAMMA = 16,
+	T2L_MERGE_EPSILON = 32
+};
+struct t2l_merge_strategy {
+	const char *name, *help, *source; /* PEFT's or mergekit's name; one line; paper or program */
+	unsigned parameters;		  /* set of t2l_merge_parameter */
+	double density, lambda, gamma, epsilon; /* defaults of those that it has */
+};
+/* The table of strategies; NULL behind the last, and when there is none of that name. */
+T2L_API const struct t2l_merge_strategy *t2l_merge_strategy(size_t index);
+T2L_API const struct t2l_merge_strategy *t2l_merge_strategy_find(const char *name);
+
+struct t2l_merge_options {
+	const char *strategy;
+	int rank;		    /* of the result; 0: as the strategy has it */
+	double density;		    /* share of the numbers that is kept; < 0: the default */
+	double lambda;		    /* factor on the whole; 0: the default */
+	double gamma;		    /* breadcrumbs: share of the outliers; < 0: the default */
+	double epsilon;		    /* della: spread of the probabilities; < 0: the default */
+	const char *majority_sign_method; /* "total" (NULL), "frequency" */
+	uint64_t seed;		    /* of what is drawn */
+	/* Called between modules; returning false stops (T2L_ECANCELLED). May be NULL. */
+	bool (*on_module)(void *user, size_t done, size_t all);
+	void *user;
+};
+T2L_API struct t2l_merge_options t2l_merge_defaults(const char *strategy);
+struct t2l_merge_report {
+	int rank;
+	/* |lost| / |whole| of the cut to RANK, over all modules and of the worst; 0: nothing cut. */
+	double relative_error, largest_error;
+	char largest_module[80];
+};
+/* The adapters as one, by a strategy; module by module, each of which only the adapters that change
+ * it take part in. WEIGHTS NULL: the strategy's own (usually 1/n each). The result has scale 1, and
+ * its lineage names its parents. REPORT may be NULL. T2L_EMISMATCH: ranks, sizes or bases that do
+ * not agree; T2L_EINVAL: a parameter that the strategy has not or that is out of its range. */
+T2L_API enum t2l_status t2l_adapter_merge(struct t2l_engine *engine,
+    const struct t2l_merge_options *options, const struct t2l_adapter *const *adapters,
+    const double *weights, size_t n, struct t2l_merge_report *report, struct t2l_adapter **out,
+    struct t2l_error *err);
+
+/* ---- looking into adapters ---- */
+
 /* Frobenius norm of scale * B A of each adapted module, without forming it; cosine with OTHER when
  * not NULL. */
 struct t2l_module_norm {
@@ -240,6 +310,41 @@ struct t2l_module_norm {
 };
 T2L_API enum t2l_status t2l_adapter_norms(const struct t2l_adapter *adapter,
     const struct t2l_adapter *other, struct t2l_module_norm **norms, size_t *n,
+    struct t2l_error *err);
+
+/* What scale * B A is in one module. */
+struct t2l_module_spectrum {
+	int layer; /* -1 outside the layers */
+	const char *module;
+	int expert; /* -1 where there are none */
+	int rank;
+	int64_t in, out;
+	double norm; /* Frobenius */
+	const double *singular_values; /* [rank], decreasing */
+	double effective_rank; /* exp of their entropy (Roy & Vetterli 2007): 1 .. rank; 0: nothing */
+	double sparsity;       /* share of zeros in A and B */
+	double largest_a, largest_b; /* largest |number| */
+	bool does_nothing;	     /* the norm is 0 */
+	bool is_outlier;	     /* the norm is 8 times the median of all modules, or more */
+};
+/* One t2l_free() frees all. */
+T2L_API enum t2l_status t2l_adapter_spectra(const struct t2l_adapter *adapter,
+    struct t2l_module_spectrum **spectra, size_t *n, struct t2l_error *err);
+/* How alike two adapters are in one module. Overlaps are the mean squared cosine of the principal
+ * angles between what A's rows span (input) and between what B's columns span (output): 1 when one
+ * space holds the other, 0 at right angles; for chance expect about the larger rank / size. */
+struct t2l_module_overlap {
+	int layer; /* -1 outside the layers */
+	const char *module;
+	int expert; /* -1 where there are none */
+	bool in_both;
+	double norm_a, norm_b, inner_product, cosine;
+	double input_overlap, output_overlap;
+	double input_angle, output_angle; /* the smallest principal angle, in radians */
+};
+/* The modules of both, in order. T2L_EMISMATCH: sizes differ. */
+T2L_API enum t2l_status t2l_adapter_overlap(const struct t2l_adapter *a,
+    const struct t2l_adapter *b, struct t2l_module_overlap **overlaps, size_t *n,
     struct t2l_error *err);
 
 /* ---- adapter formats: engine/adapters/format.c has the table ---- */
@@ -287,6 +392,12 @@ T2L_API enum t2l_status t2l_adapter_export(const struct t2l_adapter *adapter, co
     const struct t2l_export_options *options, struct t2l_export_report *report,
     struct t2l_error *err);
 
+/* Whether TEXT [N] is chat fine-tuning data by OpenAI's published rules: conversations, one a line
+ * ({"messages": [{"role", "content"}, ...]}), ten or more; NAME is for messages. T2L_EFORMAT names
+ * the line and the rule. N_LINES may be NULL. */
+T2L_API enum t2l_status t2l_chat_lines_check(
+    const char *text, size_t n, const char *name, size_t *n_lines, struct t2l_error *err);
+
 /* ---- hypernet: embedding -> adapter ---- */
 
 struct t2l_hypernet;
@@ -302,8 +413,15 @@ struct t2l_hypernet_facts {
 	int64_t n_parameters;
 	char fingerprint[65];
 };
+/* PATH: a file of ours, or a checkpoint of the reference (SakanaAI/text-to-lora): its directory with
+ * hypermod.pt, args.yaml and adapter_config.json, or that hypermod.pt. No base weights are read. */
 T2L_API enum t2l_status t2l_hypernet_open(struct t2l_engine *engine, const char *path,
     struct t2l_hypernet **hypernet, struct t2l_error *err);
+/* Whether PATH holds a hypernet, as far as its content says at a glance. */
+T2L_API bool t2l_hypernet_is(const char *path);
+/* Writes the hypernet of PATH as one file of ours, its matrices as "fp32" (or NULL), "fp16", "bf16". */
+T2L_API enum t2l_status t2l_hypernet_convert(
+    const char *path, const char *output, const char *dtype, struct t2l_error *err);
 T2L_API void t2l_hypernet_close(struct t2l_hypernet *hypernet);
 T2L_API const struct t2l_hypernet_facts *t2l_hypernet_facts(const struct t2l_hypernet *hypernet);
 /* T2L_EMISMATCH with both names when the hypernet was made for another base or encoder; either may
@@ -366,7 +484,16 @@ struct t2l_run {
 	bool (*on_token)(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes);
 	void *user;
 };
-/* A lane has room for N_CONTEXT tokens, at most the model's context; 0: that. */
+struct t2l_session_options {
+	size_t n_lanes;
+	size_t n_context;    /* tokens that a lane has room for, at most the model's; 0: that */
+	const char *kv_type; /* "f16" (NULL), "q8_0" (half of it), "f32" (NULL when precise) */
+};
+/* Memory for keys and values is taken as the lanes' texts grow. */
+T2L_API enum t2l_status t2l_session_open_with(struct t2l_model *model,
+    const struct t2l_session_options *options, struct t2l_session **session,
+    struct t2l_error *err);
+/* The same with the default kv cache. */
 T2L_API enum t2l_status t2l_session_open(struct t2l_model *model, size_t n_lanes, size_t n_context,
     struct t2l_session **session, struct t2l_error *err);
 T2L_API void t2l_session_close(struct t2l_session *session);
@@ -404,12 +531,19 @@ T2L_API enum t2l_status t2l_write_logits(const char *path, const float *logits, 
 
 /* ---- task suites ---- */
 
-/* A suite is a directory: tasks.jsonl
- * {"id","group","train","pretrain","weight","descriptions":{tier:[..]}}, train.jsonl, test.jsonl
- * and (optional) pretrain-extra.jsonl {"task","prompt","response"}. */
+/* A suite is one of
+ * - a directory with tasks.jsonl {"id","group","train","pretrain","weight","descriptions":{tier:[..]}},
+ *   train.jsonl, and optionally test.jsonl and pretrain-extra.jsonl: {"task", EXAMPLE};
+ * - a directory with a folder for each task: metadata.yaml ("descriptions": [..]; the reference's
+ *   form) or descriptions.txt (one a line), train.jsonl, optionally test.jsonl: {EXAMPLE};
+ * - a file of lines {EXAMPLE}: one task, named like the file, without descriptions.
+ * EXAMPLE is "prompt","response", or "messages":[{"role","content"}..], of which each turn of the
+ * assistant becomes an example. */
 struct t2l_suite;
 struct t2l_suite_example {
-	const char *prompt, *response;
+	const char *prompt, *response; /* of a conversation: the last message before the response */
+	const struct t2l_message *messages; /* all before the response; NULL: the prompt alone */
+	size_t n_messages;
 };
 struct t2l_suite_tier {
 	const char *name; /* "train", "near", ... */
@@ -442,7 +576,13 @@ enum t2l_train_mode {
 	T2L_TRAIN_LORA,	      /* an adapter for each task, all in the same batches */
 	T2L_TRAIN_MULTI_TASK, /* one adapter for all tasks (the baseline) */
 	T2L_TRAIN_SUPERVISED, /* T2L: a hypernet, many tasks in a batch */
-	T2L_TRAIN_ENCODER     /* distil a small task encoder from a larger one */
+	T2L_TRAIN_ENCODER,    /* distil a small task encoder from a larger one */
+	T2L_TRAIN_RECONSTRUCTION /* T2L: a hypernet learns given adapters from their descriptions */
+};
+/* An adapter that a hypernet shall learn. The description is one sentence; NULL: the adapter's own
+ * task, and those of a suite's task of that name. */
+struct t2l_train_adapter {
+	const char *path, *name, *description;
 };
 /* What counts alike in the loss: every example (the reference's default), every task, every token.
  */
@@ -456,7 +596,7 @@ enum t2l_schedule {
 /* Zero or NULL means the mode's default, except where said. t2l_train_defaults() fills them in. */
 struct t2l_train_options {
 	enum t2l_train_mode mode;
-	const char *suite;	/* directory: tasks.jsonl, train.jsonl, test.jsonl */
+	const char *suite; /* see above; or a file that t2l_train_prepare() made */
 	const char *base_model; /* frozen base; unused by T2L_TRAIN_BASE */
 	const char *encoder;	/* supervised; encoder: the teacher */
 	const char *texts;	/* encoder: further sentences, one a line */
@@ -494,12 +634,37 @@ struct t2l_train_options {
 	int descriptions;	       /* at most this many a task; 0: all */
 	uint64_t seed;
 	int64_t checkpoint_every, log_every; /* steps */
+	int64_t epochs;	  /* passes over tasks (one task: over examples) instead of steps; 0: steps */
+	bool each_once;	  /* examples are dealt like the tasks, not drawn with replacement */
+	int max_tokens;	  /* longer examples are cut: prompts at their start; 0: refused at the context's end */
+	float neftune_alpha; /* noise on the base's embeddings (Jain et al. 2023); 0: none */
+	/* Validation: this share of each task's examples is held out; after every so many steps its loss
+	 * is taken, the best parameters are kept and are the result; after patience worse ones in a
+	 * row training ends. 0: none; patience 0: never. */
+	float validation;
+	int64_t validate_every;
+	int patience;
+	/* A step's batch is divided into so many parts, run one after the other: the gradient is that
+	 * of the whole batch, to rounding. */
+	int parts;
+	bool recompute;	     /* keep one activation a layer and compute the others again */
+	uint64_t max_memory; /* bytes; what needs more is refused with the numbers; 0: no limit */
+	bool distributed;    /* the parts are divided among the processes of an MPI job */
+	/* reconstruction */
+	const char *adapters_path;		  /* directory of native files and PEFT directories */
+	const struct t2l_train_adapter *adapters; /* or these */
+	size_t n_adapters;
+	bool factorized; /* compare A and B; else the product B A */
+	bool z_scores;	 /* factorized only: targets less their mean, by their deviation */
+	float delta_w_scaling;
+	int batch_descriptions; /* of each task in a batch */
 };
 T2L_API void t2l_train_defaults(struct t2l_train_options *options);
 struct t2l_train_progress {
 	int64_t step, steps;
 	double loss, gradient_norm, learning_rate;
 	double tokens_per_s, elapsed_s, eta_s; /* eta < 0: unknown yet */
+	double validation_loss;		       /* the last; NaN while there is none */
 	const char *phase;		       /* "embedding descriptions", "training", "saving" */
 };
 /* Returning false stops at the next step with a checkpoint (T2L_ECANCELLED). */
@@ -507,6 +672,57 @@ typedef bool t2l_train_callback(void *user, const struct t2l_train_progress *pro
 T2L_API enum t2l_status t2l_train(struct t2l_engine *engine,
     const struct t2l_train_options *options, t2l_train_callback *on_progress, void *user,
     struct t2l_error *err);
+/* What a training needs, in bytes; and the steps it would run. */
+struct t2l_train_estimate {
+	uint64_t base, parameters, activations; /* parameters with gradients and moments */
+	int64_t steps;
+	int64_t n_parameters;
+};
+T2L_API enum t2l_status t2l_train_estimate(struct t2l_engine *engine,
+    const struct t2l_train_options *options, struct t2l_train_estimate *estimate,
+    struct t2l_error *err);
+/* Writes the suite's examples as tokens of the base (options: suite, base_model, tasks, max_tokens)
+ * into options->output, one file that training maps instead of reading and tokenising text. */
+T2L_API enum t2l_status t2l_train_prepare(
+    const struct t2l_train_options *options, size_t *n_tasks, size_t *n_examples,
+    uint64_t *n_tokens, struct t2l_error *err);
+
+/* ---- few examples ---- */
+
+/* Mean negative log-probability of a response's tokens (nats a token, each example alike) under
+ * each adapter. losses [n_adapters]; an adapter may be NULL: the base alone. */
+T2L_API enum t2l_status t2l_examples_loss(struct t2l_model *model,
+    const struct t2l_adapter *const *adapters, size_t n_adapters,
+    const struct t2l_suite_example *examples, size_t n_examples, double *losses,
+    struct t2l_error *err);
+struct t2l_refine_options {
+	int64_t steps;
+	float learning_rate;
+	int batch;	/* examples a step */
+	float held_out; /* share of the examples that is not trained on; at least one is */
+	uint64_t seed;
+	/* FIRST NULL: a fresh LoRA of this shape. */
+	const char *modules;
+	int rank;
+	float lora_alpha;
+	bool use_rslora;
+	/* After each step: the loss of its batch; and the held-out loss, NaN between evaluations. Every
+	 * evaluate_every steps; 0: at the ends only. False stops with what is reached. May be NULL. */
+	int64_t evaluate_every;
+	bool (*on_step)(void *user, int64_t step, double loss, double held_out_loss);
+	void *user;
+};
+T2L_API void t2l_refine_defaults(struct t2l_refine_options *options);
+struct t2l_refine_report {
+	int64_t steps; /* after which the result was taken: the best held-out loss of those measured */
+	size_t n_trained, n_held_out;
+	double loss_before, loss_after; /* of the held-out examples */
+};
+/* Plain fine-tuning of adapter FIRST on examples of its task. The result keeps FIRST's labels and
+ * names it in its lineage. REPORT may be NULL. */
+T2L_API enum t2l_status t2l_refine(struct t2l_model *model, const struct t2l_adapter *first,
+    const struct t2l_suite_example *examples, size_t n, const struct t2l_refine_options *options,
+    struct t2l_adapter **out, struct t2l_refine_report *report, struct t2l_error *err);
 
 #ifdef __cplusplus
 }

@@ -328,9 +328,10 @@ make_average(struct evaluation *run)
 {
 	size_t n_all = t2l_suite_n_tasks(run->suite), n = 0;
 	struct t2l_adapter **adapters = calloc(n_all, sizeof(struct t2l_adapter *));
-	float *weights = calloc(n_all, sizeof *weights);
-	struct t2l_error err = { .message = "out of memory" };
-	bool fine = adapters != NULL && weights != NULL;
+	const struct t2l_merge_options mean = t2l_merge_defaults("cat");
+	struct t2l_error err;
+	struct t2l_engine *engine;
+	bool fine = adapters != NULL && workplace_engine(run->ctx, &engine);
 
 	for (size_t i = 0; i < n_all && fine; i++) {
 		const struct t2l_suite_task *task = t2l_suite_task(run->suite, i);
@@ -341,18 +342,15 @@ make_average(struct evaluation *run)
 		adapters[n] = generate(run, tier->texts[0]);
 		fine = adapters[n++] != NULL;
 	}
-	for (size_t i = 0; i < n && fine; i++)
-		weights[i] = 1.0f / (float)n;
 	if (fine && n > 0 &&
-	    t2l_adapter_merge("cat", (const struct t2l_adapter *const *)adapters, weights, n,
-		&run->average, &err) != T2L_OK) {
+	    t2l_adapter_merge(engine, &mean, (const struct t2l_adapter *const *)adapters, NULL, n,
+		NULL, &run->average, &err) != T2L_OK) {
 		context_fail_error(run->ctx, &err);
 		fine = false;
 	}
 	for (size_t i = 0; i < n; i++)
 		t2l_adapter_close(adapters[i]);
 	free(adapters);
-	free(weights);
 	return fine;
 }
 

@@ -15,6 +15,8 @@
 #include "src/options.h"
 #include "src/workplace.h"
 
+static const char *const sign_methods[] = { "total", "frequency", NULL };
+
 static const struct option_spec options[] = {
 	{ "adapters", 'a', OPTION_ADAPTER, MANY,
 	    "adapters to merge: names, paths or globs, each perhaps NAME:WEIGHT" },
@@ -22,7 +24,20 @@ static const struct option_spec options[] = {
 	    .min = -1000, .max = 1000 },
 	{ "merge-strategy", 's', OPTION_TEXT, 0, "how (--strategies lists them)",
 	    .fallback = "linear", .argument = "NAME" },
-	{ "strategies", 0, OPTION_FLAG, 0, "list the strategies" },
+	{ "strategies", 0, OPTION_FLAG, 0, "list the strategies with their parameters" },
+	{ "rank", 'r', OPTION_INTEGER, 0, "cut the result to this rank; the error is told",
+	    .min = 1, .max = 4096 },
+	{ "density", 'd', OPTION_NUMBER, 0, "share of the numbers that a strategy keeps",
+	    .min = 0.000001, .max = 1 },
+	{ "majority-sign-method", 0, OPTION_CHOICE, 0,
+	    "elect a sign by the sum of the numbers or by their count", .choices = sign_methods },
+	{ "lambda", 0, OPTION_NUMBER, 0, "factor on the whole", .min = -1000, .max = 1000 },
+	{ "gamma", 0, OPTION_NUMBER, 0, "breadcrumbs: share of outliers left out", .min = 0,
+	    .max = 1 },
+	{ "epsilon", 0, OPTION_NUMBER, 0, "della: spread of the probabilities", .min = 0,
+	    .max = 1 },
+	{ "seed", 0, OPTION_INTEGER, 0, "of what is drawn at random", .fallback = "0", .min = 0,
+	    .max = 9e15 },
 	ADAPTER_OUTPUT_OPTIONS,
 	{ 0 },
 };
@@ -30,11 +45,21 @@ static const struct option_spec options[] = {
 /* All adapters of the line in one list, with where they come from. */
 struct inputs {
 	const struct t2l_adapter **adapters;
-	float *weights;
+	double *weights;
 	struct store_parent *parents; /* one for each at first, then those of the catalog */
 	size_t n, n_parents;
 	bool weighted; /* a NAME:WEIGHT was written */
 };
+
+/* 0.7f as 0.7: a mix keeps its weights in floats. */
+static double
+tidy_weight(float weight)
+{
+	char digits[32];
+
+	snprintf(digits, sizeof digits, "%.7g", (double)weight);
+	return strtod(digits, NULL);
+}
 
 static bool
 add_input(struct context *ctx, struct inputs *inputs, const char *text)
@@ -42,7 +67,7 @@ add_input(struct context *ctx, struct inputs *inputs, const char *text)
 	struct mix mix;
 	size_t n = inputs->n + 1;
 	const struct t2l_adapter **adapters = realloc(inputs->adapters, n * sizeof *adapters);
-	float *weights = realloc(inputs->weights, n * sizeof *weights);
+	double *weights = realloc(inputs->weights, n * sizeof *weights);
 	struct store_parent *parents = realloc(inputs->parents, n * sizeof *parents);
 
 	inputs->adapters = adapters ? adapters : inputs->adapters;
@@ -61,7 +86,7 @@ add_input(struct context *ctx, struct inputs *inputs, const char *text)
 	}
 	adapters[inputs->n] = t2l_adapter_ref(mix.adapters[0]);
 	parents[inputs->n] = (struct store_parent){ .id = mix.adapter_id };
-	weights[inputs->n++] = mix.weights[0];
+	weights[inputs->n++] = tidy_weight(mix.weights[0]);
 	inputs->weighted |= strrchr(text, ':') != NULL;
 	mix_release(&mix);
 	return true;
@@ -146,48 +171,172 @@ add_inputs(struct context *ctx, struct inputs *inputs, const char *text)
 	return fine;
 }
 
+/* ---- the table of strategies ---- */
+
+static const struct {
+	unsigned parameter;
+	const char *option;
+	size_t offset; /* of the default in t2l_merge_strategy; 0: it has none */
+} parameters[] = {
+	{ T2L_MERGE_DENSITY, "density", offsetof(struct t2l_merge_strategy, density) },
+	{ T2L_MERGE_SIGN_METHOD, "majority-sign-method", 0 },
+	{ T2L_MERGE_LAMBDA, "lambda", offsetof(struct t2l_merge_strategy, lambda) },
+	{ T2L_MERGE_GAMMA, "gamma", offsetof(struct t2l_merge_strategy, gamma) },
+	{ T2L_MERGE_EPSILON, "epsilon", offsetof(struct t2l_merge_strategy, epsilon) },
+	{ T2L_MERGE_SEED, "seed", 0 },
+};
+
+#define N_PARAMETERS (sizeof parameters / sizeof parameters[0])
+
+static void
+list_strategy(struct context *ctx, const struct t2l_merge_strategy *strategy)
+{
+	cJSON *object = cJSON_CreateObject(), *defaults;
+
+	cJSON_AddStringToObject(object, "strategy", strategy->name);
+	cJSON_AddStringToObject(object, "help", strategy->help);
+	cJSON_AddStringToObject(object, "source", strategy->source);
+	defaults = cJSON_AddObjectToObject(object, "parameters");
+	say(ctx, "%-20s %s\n%-20s [%s]", strategy->name, strategy->help, "", strategy->source);
+	for (size_t i = 0; i < N_PARAMETERS; i++) {
+		if ((strategy->parameters & parameters[i].parameter) == 0)
+			continue;
+		if (parameters[i].offset == 0) {
+			cJSON_AddNullToObject(defaults, parameters[i].option);
+			say(ctx, " --%s", parameters[i].option);
+			continue;
+		}
+		double value = *(const double *)((const char *)strategy + parameters[i].offset);
+
+		cJSON_AddNumberToObject(defaults, parameters[i].option, value);
+		say(ctx, " --%s %g", parameters[i].option, value);
+	}
+	say(ctx, "\n");
+	say_json(ctx, object);
+}
+
 static void
 list_strategies(struct context *ctx)
 {
-	const char *const *names = t2l_merge_strategies();
-
-	for (size_t i = 0; names[i] != NULL; i++) {
-		cJSON *object = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(object, "strategy", names[i]);
-		cJSON_AddStringToObject(object, "help", t2l_merge_strategy_help(names[i]));
-		say_json(ctx, object);
-		say(ctx, "%-10s %s\n", names[i], t2l_merge_strategy_help(names[i]));
-	}
+	for (size_t i = 0; t2l_merge_strategy(i) != NULL; i++)
+		list_strategy(ctx, t2l_merge_strategy(i));
 }
 
-/* Equal shares unless weights are given: the mean, not the sum, is what people expect of a merge.
- */
-static int
-settle_weights(struct context *ctx, const struct options *opt, struct inputs *inputs)
+/* ---- merging ---- */
+
+/* Those of the names unless --weights gives others; neither: the strategy's own (NULL). */
+static bool
+settle_weights(
+    struct context *ctx, const struct options *opt, struct inputs *inputs, const double **weights)
 {
 	size_t n;
-	const double *weights = option_numbers(opt, "weights", &n);
+	const double *given = option_numbers(opt, "weights", &n);
 
-	if (n != 0 && n != inputs->n)
-		return context_usage(ctx, "%zu weights for %zu adapters", n, inputs->n);
-	for (size_t i = 0; i < inputs->n; i++) {
-		if (n != 0)
-			inputs->weights[i] = (float)weights[i];
-		else if (!inputs->weighted)
-			inputs->weights[i] = 1.0f / (float)inputs->n;
+	if (n != 0 && n != inputs->n) {
+		context_usage(ctx, "%zu weights for %zu adapters", n, inputs->n);
+		return false;
 	}
-	return 0;
+	*weights = n != 0 ? given : inputs->weighted ? inputs->weights : NULL;
+	return true;
+}
+
+static bool
+show_progress(void *user, size_t done, size_t all)
+{
+	struct context *ctx = user;
+
+	progress(ctx, "merging", (double)done, (double)all, "modules", -1);
+	return ctx->cancelled == NULL || !*ctx->cancelled;
+}
+
+static double
+number_or(const struct options *opt, const char *name, double fallback)
+{
+	return option_text(opt, name) != NULL ? option_number(opt, name) : fallback;
+}
+
+static struct t2l_merge_options
+merge_options(struct context *ctx, const struct options *opt)
+{
+	struct t2l_merge_options merge = t2l_merge_defaults(option_text(opt, "merge-strategy"));
+
+	merge.rank = (int)number_or(opt, "rank", 0);
+	merge.density = number_or(opt, "density", -1);
+	merge.lambda = number_or(opt, "lambda", 0);
+	merge.gamma = number_or(opt, "gamma", -1);
+	merge.epsilon = number_or(opt, "epsilon", -1);
+	merge.majority_sign_method = option_text(opt, "majority-sign-method");
+	merge.seed = (uint64_t)option_integer(opt, "seed");
+	merge.on_module = show_progress;
+	merge.user = ctx;
+	return merge;
+}
+
+static void
+tell_report(struct context *ctx, const struct t2l_merge_report *report)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(object, "rank", report->rank);
+	cJSON_AddNumberToObject(object, "relative_error", report->relative_error);
+	cJSON_AddNumberToObject(object, "largest_error", report->largest_error);
+	cJSON_AddStringToObject(object, "largest_module", report->largest_module);
+	say_json(ctx, object);
+	if (report->relative_error > 0)
+		say(ctx, "rank %d leaves out %.3g of the change (%.3g at %s)\n", report->rank,
+		    report->relative_error, report->largest_error, report->largest_module);
+}
+
+/* Parents of the catalog, with the weights that were used. */
+static void
+settle_parents(struct inputs *inputs, const double *weights, const char *kind)
+{
+	for (size_t i = 0; i < inputs->n; i++)
+		if (inputs->parents[i].id != 0)
+			inputs->parents[inputs->n_parents++] =
+			    (struct store_parent){ .id = inputs->parents[i].id,
+				    .weight = weights != NULL ? weights[i] : 1 / (double)inputs->n,
+				    .kind = kind };
+}
+
+static int
+merge_inputs(struct context *ctx, const struct options *opt, struct inputs *inputs)
+{
+	struct t2l_merge_options merge = merge_options(ctx, opt);
+	struct t2l_adapter *merged = NULL;
+	struct t2l_merge_report report;
+	struct t2l_engine *engine;
+	struct t2l_error err;
+	const double *weights;
+	char kind[96];
+	int status;
+
+	if (!settle_weights(ctx, opt, inputs, &weights))
+		return 2;
+	if (!workplace_engine(ctx, &engine))
+		return 1;
+	status = t2l_adapter_merge(
+	    engine, &merge, inputs->adapters, weights, inputs->n, &report, &merged, &err);
+	progress(ctx, "merging", -1, 0, "", -1);
+	if (status != T2L_OK)
+		return context_fail_error(ctx, &err);
+	snprintf(kind, sizeof kind, "merge %.80s", merge.strategy);
+	settle_parents(inputs, weights, kind);
+	struct keep_options keep = {
+		.source = "merged", .parents = inputs->parents, .n_parents = inputs->n_parents
+	};
+
+	status = adapter_output(ctx, opt, merged, &keep);
+	if (status == 0)
+		tell_report(ctx, &report);
+	t2l_adapter_close(merged);
+	return status;
 }
 
 static int
 merge_run(struct context *ctx, const struct options *opt)
 {
 	struct inputs inputs = { 0 };
-	struct t2l_adapter *merged = NULL;
-	const char *strategy = option_text(opt, "merge-strategy");
-	char kind[96];
-	struct t2l_error err;
 	bool fine = true;
 	int status = 1;
 
@@ -199,28 +348,8 @@ merge_run(struct context *ctx, const struct options *opt)
 		return context_usage(ctx, "--adapters is wanted: names, paths or globs");
 	for (size_t i = 0; i < option_count(opt, "adapters") && fine; i++)
 		fine = add_inputs(ctx, &inputs, option_nth(opt, "adapters", i));
-	if (fine) {
-		status = settle_weights(ctx, opt, &inputs);
-		fine = status == 0;
-	}
-	if (fine && t2l_adapter_merge(strategy, inputs.adapters, inputs.weights, inputs.n, &merged,
-			&err) != T2L_OK)
-		status = context_fail_error(ctx, &err);
-	else if (fine) {
-		snprintf(kind, sizeof kind, "merge %.80s", strategy);
-		for (size_t i = 0; i < inputs.n; i++)
-			if (inputs.parents[i].id != 0)
-				inputs.parents[inputs.n_parents++] =
-				    (struct store_parent){ .id = inputs.parents[i].id,
-					    .weight = (double)inputs.weights[i],
-					    .kind = kind };
-		struct keep_options keep = {
-			.source = "merged", .parents = inputs.parents, .n_parents = inputs.n_parents
-		};
-
-		status = adapter_output(ctx, opt, merged, &keep);
-	}
-	t2l_adapter_close(merged);
+	if (fine)
+		status = merge_inputs(ctx, opt, &inputs);
 	for (size_t i = 0; i < inputs.n; i++)
 		t2l_adapter_close((struct t2l_adapter *)inputs.adapters[i]);
 	free(inputs.adapters);

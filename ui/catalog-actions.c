@@ -64,6 +64,7 @@ command_done(void *user, int status)
 
 	if (status == 0)
 		catalog_list_refresh(&catalog->list, false);
+	catalog_pursue(catalog);
 }
 
 static void
@@ -201,18 +202,19 @@ ask_weights(struct catalog *catalog)
 static char **
 complete_strategy(void *user, const char *text)
 {
-	const char *const *names = t2l_merge_strategies();
 	size_t n = 0, kept = 0;
 	char **words;
 
 	(void)user;
-	while (names[n] != NULL)
+	while (t2l_merge_strategy(n) != NULL)
 		n++;
 	words = calloc(n + 1, sizeof *words);
-	for (size_t i = 0; words != NULL && i < n; i++)
-		if (strncmp(names[i], text, strlen(text)) == 0 &&
-		    (words[kept] = strdup(names[i])) != NULL)
+	for (size_t i = 0; words != NULL && i < n; i++) {
+		const char *name = t2l_merge_strategy(i)->name;
+
+		if (strncmp(name, text, strlen(text)) == 0 && (words[kept] = strdup(name)) != NULL)
 			kept++;
+	}
 	return words;
 }
 
@@ -223,7 +225,7 @@ merge_strategy_chosen(void *user, const char *name)
 
 	if (name == NULL)
 		return;
-	if (t2l_merge_strategy_help(name) == NULL) {
+	if (t2l_merge_strategy_find(name) == NULL) {
 		workbench_ask(catalog->view->workbench, "There is no such strategy; Tab lists them",
 		    "", complete_strategy, merge_strategy_chosen, catalog);
 		return;
@@ -481,7 +483,7 @@ void
 catalog_trash(struct catalog *catalog)
 {
 	if (take_targets(catalog))
-		catalog_write(catalog, catalog->list.trashed ? WRITE_RESTORE : WRITE_TRASH,
+		catalog_write(catalog, catalog->list.shown.trashed ? WRITE_RESTORE : WRITE_TRASH,
 		    catalog->ids, catalog->n_ids, NULL, NULL, false);
 }
 
@@ -511,9 +513,8 @@ similar_to(void *user, const char *sentence)
 	}
 	if (catalog->n_ids == 0 || (adapter = target(catalog, 0)) == NULL)
 		return;
-	if (!catalog_list_near_row(&catalog->list, adapter->id, adapter->name))
-		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", catalog->list.message);
-	catalog_pursue_near(catalog);
+	catalog_list_near_row(&catalog->list, adapter->id, adapter->name);
+	catalog_pursue(catalog);
 	store_free(adapter);
 }
 

@@ -4,7 +4,14 @@ engine_libt2l_la_SOURCES += \
 	engine/adapters/lora-table.c engine/adapters/lora-table.h \
 	engine/adapters/pattern.c engine/adapters/pattern.h \
 	engine/adapters/peft.c engine/adapters/peft-write.c engine/adapters/peft.h \
-	engine/adapters/native.c engine/adapters/merge.c engine/adapters/norms.c \
+	engine/adapters/native.c \
+	engine/adapters/merge.c engine/adapters/merge.h \
+	engine/adapters/merge-inputs.c engine/adapters/merge-inputs.h \
+	engine/adapters/merge-strategies.c engine/adapters/merge-span.c \
+	engine/adapters/merge-prune.c engine/adapters/merge-combine.c \
+	engine/adapters/norms.c engine/adapters/norms.h \
+	engine/adapters/spectrum.c \
+	engine/adapters/svd.c engine/adapters/svd-matrix.c engine/adapters/svd.h \
 	engine/adapters/base-shape.c engine/adapters/base-shape.h \
 	engine/adapters/difference.c engine/adapters/difference.h \
 	engine/adapters/export.c \

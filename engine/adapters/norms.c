@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "engine/adapters/adapter.h"
+#include "engine/adapters/norms.h"
 #include "engine/error.h"
 
 static double
@@ -26,9 +26,8 @@ dot(const float *x, const float *y, int64_t n)
 	return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* <scale1 B1 A1, scale2 B2 A2>; sizes must agree. */
-static double
-inner_product(const struct adapter_module *x, const struct adapter_module *y)
+double
+module_inner_product(const struct adapter_module *x, const struct adapter_module *y)
 {
 	const int64_t in = tensor_cols(&x->a), out = tensor_cols(&x->bt);
 	double sum = 0;
@@ -41,10 +40,10 @@ inner_product(const struct adapter_module *x, const struct adapter_module *y)
 	return sum * (double)x->scale * (double)y->scale;
 }
 
-static double
-norm_of(const struct adapter_module *module)
+double
+module_norm(const struct adapter_module *module)
 {
-	double square = inner_product(module, module);
+	double square = module_inner_product(module, module);
 
 	return square > 0 ? sqrt(square) : 0; /* rounding may leave a tiny negative number */
 }
@@ -67,9 +66,9 @@ cosine_of(const struct adapter_module *module, const struct t2l_adapter *other, 
 		return t2l_fail(err, T2L_EMISMATCH,
 		    "%s differs in size; the adapters are for different bases",
 		    adapter_module_label(module, label, sizeof label));
-	other_norm = norm_of(match);
+	other_norm = module_norm(match);
 	if (norm > 0 && other_norm > 0)
-		*cosine = inner_product(module, match) / (norm * other_norm);
+		*cosine = module_inner_product(module, match) / (norm * other_norm);
 	return T2L_OK;
 }
 
@@ -89,7 +88,7 @@ t2l_adapter_norms(const struct t2l_adapter *adapter, const struct t2l_adapter *o
 		norms[i].module = module_name(module->module);
 		norms[i].expert = module->expert;
 		norms[i].rank = module->rank;
-		norms[i].norm = norm_of(module);
+		norms[i].norm = module_norm(module);
 		if (other != NULL)
 			status = cosine_of(module, other, norms[i].norm, &norms[i].cosine, err);
 	}

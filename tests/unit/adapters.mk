@@ -27,11 +27,32 @@ tests_unit_test_merge_LDADD = $(UNIT_LDADD)
 tests_unit_test_merge_LDFLAGS = $(UNIT_LDFLAGS)
 
 
+UNIT_TESTS += tests/unit/test-merge-strategies
+tests_unit_test_merge_strategies_SOURCES = tests/unit/test-merge-strategies.c \
+	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_merge_strategies_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_merge_strategies_LDADD = $(UNIT_LDADD)
+tests_unit_test_merge_strategies_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-svd
+tests_unit_test_svd_SOURCES = tests/unit/test-svd.c \
+	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_svd_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_svd_LDADD = $(UNIT_LDADD)
+tests_unit_test_svd_LDFLAGS = $(UNIT_LDFLAGS)
+
 UNIT_TESTS += tests/unit/test-generate
 tests_unit_test_generate_SOURCES = tests/unit/test-generate.c tests/unit/temporary-folder.h
 tests_unit_test_generate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_generate_LDADD = $(UNIT_LDADD)
 tests_unit_test_generate_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-reference
+tests_unit_test_reference_SOURCES = tests/unit/test-reference.c tests/unit/golden-tensors.h tests/unit/reference-case.h \
+	tests/unit/temporary-folder.h
+tests_unit_test_reference_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reference_LDADD = $(UNIT_LDADD)
+tests_unit_test_reference_LDFLAGS = $(UNIT_LDFLAGS)
 
 UNIT_TESTS += tests/unit/test-export
 tests_unit_test_export_SOURCES = tests/unit/test-export.c \

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/adapters/merge.h"
 #include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
 #include "tests/golden-path.h"
@@ -28,14 +29,33 @@ open_golden(const char *name)
 	return adapter;
 }
 
-static struct t2l_adapter *
-merged(
-    const char *strategy, const struct t2l_adapter *const *adapters, const float *weights, size_t n)
+static struct t2l_engine *engine;
+
+static int
+open_engine(void **state)
 {
+	(void)state;
+	return t2l_engine_open(&(struct t2l_engine_options){ .n_threads = 2 }, &engine, NULL);
+}
+
+static int
+close_engine(void **state)
+{
+	(void)state;
+	t2l_engine_close(engine);
+	return 0;
+}
+
+static struct t2l_adapter *
+merged(const char *strategy, const struct t2l_adapter *const *adapters, const double *weights,
+    size_t n)
+{
+	struct t2l_merge_options options = t2l_merge_defaults(strategy);
 	struct t2l_adapter *result;
 	struct t2l_error err;
 
-	if (t2l_adapter_merge(strategy, adapters, weights, n, &result, &err) != T2L_OK)
+	if (t2l_adapter_merge(engine, &options, adapters, weights, n, NULL, &result, &err) !=
+	    T2L_OK)
 		fail_msg("%s", err.message);
 	return result;
 }
@@ -66,40 +86,215 @@ assert_tensors_near(const struct tensor *x, const struct tensor *y, double bound
 
 /* ---- against PEFT ---- */
 
+#define MAX_INPUTS 3
+
+/* A case of cases.json with its adapters, its masks and what PEFT made of them. */
+struct golden_case {
+	const cJSON *json;
+	const char *name;
+	const char *input_names[MAX_INPUTS];
+	struct t2l_adapter *inputs[MAX_INPUTS];
+	double weights[MAX_INPUTS];
+	size_t n;
+	struct safetensors *st; /* golden.safetensors, or NULL */
+	uint8_t *turned[64];	/* masks of B, transposed */
+	size_t n_turned;
+};
+
+static const char *
+golden_file(const struct golden_case *c, const char *file)
+{
+	char path[160];
+
+	snprintf(path, sizeof path, "merge/%s/%s", c->name, file);
+	return golden_path(path);
+}
+
+static const uint8_t *
+find_mask(void *user, const struct adapter_module *module, char what, size_t adapter)
+{
+	struct golden_case *c = user;
+	const struct safetensors_entry *entry;
+	char path[MODULE_PATH_SIZE], key[160];
+	uint8_t *turned;
+
+	adapter_module_path(module, path, sizeof path);
+	snprintf(key, sizeof key, "mask.%s.%s.%s", path,
+	    what == 'A'	  ? "A"
+	    : what == 'B' ? "B"
+			  : "delta",
+	    c->input_names[adapter]);
+	entry = safetensors_find(c->st, key);
+	assert_non_null(entry);
+	if (what != 'B')
+		return entry->bytes;
+	assert_true(c->n_turned < 64);
+	turned = c->turned[c->n_turned++] = malloc(entry->n_bytes);
+	for (int64_t i = 0; i < entry->shape[0] * entry->shape[1]; i++)
+		turned[i % entry->shape[1] * entry->shape[0] + i / entry->shape[1]] =
+		    ((const uint8_t *)entry->bytes)[i];
+	return turned;
+}
+
+static void
+open_case(struct golden_case *c, const cJSON *json)
+{
+	const cJSON *item;
+
+	*c = (struct golden_case){ .json = json,
+		.name = cJSON_GetObjectItem(json, "case")->valuestring };
+	cJSON_ArrayForEach(item, cJSON_GetObjectItem(json, "adapters"))
+	{
+		char path[64];
+
+		snprintf(path, sizeof path, "inputs/%s", item->valuestring);
+		c->input_names[c->n] = item->valuestring;
+		c->inputs[c->n++] = open_golden(path);
+	}
+	c->n = 0;
+	cJSON_ArrayForEach(item, cJSON_GetObjectItem(json, "weights")) c->weights[c->n++] =
+	    item->valuedouble;
+	if (golden_file(c, "golden.safetensors") != NULL)
+		assert_int_equal(
+		    safetensors_open(golden_file(c, "golden.safetensors"), &c->st, NULL), T2L_OK);
+}
+
+static void
+close_case(struct golden_case *c)
+{
+	for (size_t i = 0; i < MAX_INPUTS; i++)
+		t2l_adapter_close(c->inputs[i]);
+	for (size_t i = 0; i < c->n_turned; i++)
+		free(c->turned[i]);
+	safetensors_close(c->st);
+}
+
+static struct t2l_adapter *
+merge_case(struct golden_case *c)
+{
+	const cJSON *density = cJSON_GetObjectItem(c->json, "density");
+	const cJSON *method = cJSON_GetObjectItem(c->json, "majority_sign_method");
+	const cJSON *rank = cJSON_GetObjectItem(c->json, "svd_rank");
+	const struct merge_masks masks = { find_mask, c };
+	struct t2l_merge_options options =
+	    t2l_merge_defaults(cJSON_GetObjectItem(c->json, "combination_type")->valuestring);
+	bool masked = c->st != NULL && strncmp(options.strategy, "dare", 4) == 0;
+	struct t2l_adapter *result;
+	struct t2l_error err;
+
+	options.density = density != NULL ? density->valuedouble : -1;
+	options.majority_sign_method = method != NULL ? method->valuestring : NULL;
+	options.rank = rank != NULL ? rank->valueint : 0;
+	if (merge_adapters(engine, &options, masked ? &masks : NULL,
+		(const struct t2l_adapter *const *)c->inputs, c->weights, c->n, NULL, &result,
+		&err) != T2L_OK)
+		fail_msg("%s: %s", c->name, err.message);
+	assert_int_equal(result->facts.rank, cJSON_GetObjectItem(c->json, "result_r")->valueint);
+	for (size_t i = 0; i < result->n_modules; i++)
+		assert_true(result->modules[i].scale == 1);
+	return result;
+}
+
+/* A and B are determined: number by number. */
+static void
+compare_factors(const struct golden_case *c, const struct t2l_adapter *result)
+{
+	char path[64];
+	struct t2l_adapter *expected;
+
+	snprintf(path, sizeof path, "%s", c->name);
+	expected = open_golden(path);
+	assert_int_equal(result->n_modules, expected->n_modules);
+	for (size_t i = 0; i < result->n_modules; i++) {
+		assert_int_equal(result->modules[i].module, expected->modules[i].module);
+		assert_tensors_near(&result->modules[i].a, &expected->modules[i].a, 1e-5);
+		assert_tensors_near(&result->modules[i].bt, &expected->modules[i].bt, 1e-5);
+	}
+	t2l_adapter_close(expected);
+}
+
+static void
+compare_effects(
+    const char *prefix, struct safetensors *st, const struct t2l_adapter *result, double bound)
+{
+	for (size_t i = 0; i < result->n_modules; i++) {
+		double *delta = effect(&result->modules[i]);
+		char path[MODULE_PATH_SIZE], key[160];
+		struct tensor expected;
+
+		adapter_module_path(&result->modules[i], path, sizeof path);
+		snprintf(key, sizeof key, "%s.%s", prefix, path);
+		assert_int_equal(safetensors_tensor(st, key, &expected, NULL), T2L_OK);
+		for (int64_t j = 0; j < tensor_count(&expected); j++) {
+			if (fabs(delta[j] - (double)tensor_f32(&expected)[j]) > bound)
+				fail_msg("%s number %d: %g, not %g", key, (int)j, delta[j],
+				    (double)tensor_f32(&expected)[j]);
+		}
+		free(delta);
+	}
+}
+
 static void
 results_are_pefts(void **state)
 {
-	static const struct {
-		const char *strategy, *expected, *inputs[3];
-		float weights[3];
-		size_t n;
-	} cases[] = {
-		{ "linear", "linear", { "inputs/a1", "inputs/a2" }, { 0.7F, 0.3F }, 2 },
-		{ "weighted", "linear", { "inputs/a1", "inputs/a2" }, { 0.7F, 0.3F }, 2 },
-		{ "linear", "linear-negative", { "inputs/a1", "inputs/a2" }, { 1, -0.5F }, 2 },
-		{ "cat", "cat", { "inputs/a1", "inputs/a2", "inputs/a3" }, { 1, -0.5F, 0.25F }, 3 },
-	};
+	cJSON *root;
+	const cJSON *json;
+	size_t n_compared = 0;
+	struct t2l_error err;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		const struct t2l_adapter *inputs[3];
-		struct t2l_adapter *result, *expected = open_golden(cases[i].expected);
+	if (golden_path("merge/cases.json") == NULL)
+		skip();
+	assert_int_equal(json_open(golden_path("merge/cases.json"), 1 << 20, &root, &err), T2L_OK);
+	cJSON_ArrayForEach(json, cJSON_GetObjectItem(root, "cases"))
+	{
+		struct golden_case c;
+		struct t2l_adapter *result;
+		bool factors;
 
-		for (size_t j = 0; j < cases[i].n; j++)
-			inputs[j] = open_golden(cases[i].inputs[j]);
-		result = merged(cases[i].strategy, inputs, cases[i].weights, cases[i].n);
-		assert_int_equal(result->n_modules, expected->n_modules);
-		for (size_t j = 0; j < result->n_modules; j++) {
-			assert_int_equal(result->modules[j].module, expected->modules[j].module);
-			assert_true(result->modules[j].scale == 1);
-			assert_tensors_near(&result->modules[j].a, &expected->modules[j].a, 1e-5);
-			assert_tensors_near(&result->modules[j].bt, &expected->modules[j].bt, 1e-5);
+		if (cJSON_GetObjectItem(json, "result_r") == NULL)
+			continue; /* not PEFT's; below */
+		open_case(&c, json);
+		factors = golden_file(&c, "adapter_config.json") != NULL;
+		if (factors || c.st != NULL) {
+			result = merge_case(&c);
+			if (factors)
+				compare_factors(&c, result);
+			else
+				compare_effects("delta", c.st, result, 1e-4);
+			t2l_adapter_close(result);
+			n_compared++;
 		}
-		t2l_adapter_close(result);
-		t2l_adapter_close(expected);
-		for (size_t j = 0; j < cases[i].n; j++)
-			t2l_adapter_close((struct t2l_adapter *)inputs[j]);
+		close_case(&c);
 	}
+	cJSON_Delete(root);
+	assert_true(n_compared >= 12);
+}
+
+static void
+slerp_goes_along_the_arc(void **state)
+{
+	struct t2l_adapter *a1 = open_golden("inputs/a1"), *a2 = open_golden("inputs/a2");
+	const struct t2l_adapter *inputs[] = { a1, a2 };
+	static const double weights[][2] = { { 0.7, 0.3 }, { 2, 2 } };
+	static const char *const prefixes[] = { "delta.t0.3", "delta.t0.5" };
+	struct safetensors *st;
+
+	(void)state;
+	if (golden_path("merge/slerp/golden.safetensors") == NULL)
+		skip();
+	assert_int_equal(
+	    safetensors_open(golden_path("merge/slerp/golden.safetensors"), &st, NULL), T2L_OK);
+	for (int i = 0; i < 2; i++) {
+		struct t2l_adapter *result = merged("slerp", inputs, weights[i], 2);
+
+		assert_int_equal(result->facts.rank, 8);
+		compare_effects(prefixes[i], st, result, 1e-5);
+		t2l_adapter_close(result);
+	}
+	safetensors_close(st);
+	t2l_adapter_close(a1);
+	t2l_adapter_close(a2);
 }
 
 static void
@@ -107,7 +302,7 @@ cat_of_rslora_adapters_is_the_exact_sum(void **state)
 {
 	struct t2l_adapter *r1 = open_golden("inputs/r1"), *r2 = open_golden("inputs/r2");
 	const struct t2l_adapter *inputs[] = { r1, r2 };
-	struct t2l_adapter *result = merged("cat", inputs, (const float[]){ 0.7F, 0.3F }, 2);
+	struct t2l_adapter *result = merged("cat", inputs, (const double[]){ 0.7, 0.3 }, 2);
 	struct safetensors *st;
 
 	(void)state;
@@ -116,18 +311,7 @@ cat_of_rslora_adapters_is_the_exact_sum(void **state)
 	    safetensors_open(golden_path("merge/rslora-cat/golden.safetensors"), &st, NULL),
 	    T2L_OK);
 	assert_int_equal(safetensors_count(st), result->n_modules);
-	for (size_t i = 0; i < result->n_modules; i++) {
-		double *delta = effect(&result->modules[i]);
-		struct tensor expected;
-		char path[64], key[96];
-
-		adapter_module_path(&result->modules[i], path, sizeof path);
-		snprintf(key, sizeof key, "delta.%s", path);
-		assert_int_equal(safetensors_tensor(st, key, &expected, NULL), T2L_OK);
-		for (int64_t j = 0; j < tensor_count(&expected); j++)
-			assert_float_equal(delta[j], (double)tensor_f32(&expected)[j], 1e-5);
-		free(delta);
-	}
+	compare_effects("delta", st, result, 1e-5);
 	safetensors_close(st);
 	t2l_adapter_close(result);
 	t2l_adapter_close(r1);
@@ -142,7 +326,7 @@ cat_adds_effects_whatever_ranks_and_scales(void **state)
 	struct t2l_adapter *one = make_adapter_of(2, 8, false, 1, NULL);
 	struct t2l_adapter *two = make_adapter_of(5, 3, true, 2, NULL);
 	const struct t2l_adapter *inputs[] = { one, two };
-	struct t2l_adapter *sum = merged("cat", inputs, (const float[]){ 0.25F, -3 }, 2);
+	struct t2l_adapter *sum = merged("cat", inputs, (const double[]){ 0.25, -3 }, 2);
 
 	(void)state;
 	assert_int_equal(sum->facts.rank, 7);
@@ -169,9 +353,13 @@ one_adapter_is_only_scaled(void **state)
 	const struct t2l_adapter *inputs[] = { one };
 
 	(void)state;
-	for (const char *const *name = t2l_merge_strategies(); *name != NULL; name++) {
-		struct t2l_adapter *result = merged(*name, inputs, (const float[]){ -0.5F }, 1);
+	for (size_t s = 0; t2l_merge_strategy(s) != NULL; s++) {
+		const char *name = t2l_merge_strategy(s)->name;
+		struct t2l_adapter *result;
 
+		if (strcmp(name, "slerp") == 0)
+			continue; /* goes between two */
+		result = merged(name, inputs, (const double[]){ -0.5 }, 1);
 		for (size_t i = 0; i < result->n_modules; i++) {
 			double *before = effect(&one->modules[i]);
 			double *after = effect(&result->modules[i]);
@@ -198,7 +386,7 @@ lineage_names_the_parents(void **state)
 	struct t2l_adapter *one = make_adapter_of(2, 8, false, 1, &a);
 	struct t2l_adapter *two = make_adapter_of(2, 8, false, 2, &b);
 	const struct t2l_adapter *inputs[] = { one, two };
-	struct t2l_adapter *result = merged("linear", inputs, (const float[]){ 0.7F, -0.3F }, 2);
+	struct t2l_adapter *result = merged("linear", inputs, (const double[]){ 0.7, -0.3 }, 2);
 	const cJSON *parent;
 	cJSON *root;
 
@@ -233,44 +421,54 @@ what_does_not_fit_together_is_refused(void **state)
 	struct t2l_adapter *one = make_adapter_of(2, 8, false, 1, &a);
 	struct t2l_adapter *other_rank = make_adapter_of(3, 8, false, 2, NULL);
 	struct t2l_adapter *other_base = make_adapter_of(2, 8, false, 2, &b);
-	struct t2l_adapter *huge = make_adapter_of(4000, 8, false, 2, NULL);
+	struct t2l_adapter *huge = make_adapter_of(4095, 8, false, 2, NULL);
 	struct t2l_adapter *other_shape, *result = NULL;
 	const struct adapter_module small = { .module = MODULE_Q,
 		.rank = 2,
 		.alpha = 1,
 		.a = { .shape = { 0, 6 } },
 		.bt = { .shape = { 0, 8 } } };
-	const float weights[] = { 1, 1 };
+	const double weights[] = { 1, 1 };
+	struct t2l_merge_options options;
 	struct t2l_error err;
 
 	(void)state;
 	assert_int_equal(adapter_create(&small, 1, false, &a, &other_shape, NULL), T2L_OK);
-#define REFUSED(strategy, second, expected_status, word)                                           \
+#define REFUSED_WITH(strategy_name, second, given, n, expected_status, word, ...)                  \
 	do {                                                                                       \
 		const struct t2l_adapter *inputs[] = { one, second };                              \
-		assert_int_equal(t2l_adapter_merge(strategy, inputs, weights, 2, &result, &err),   \
+		options = t2l_merge_defaults(strategy_name);                                       \
+		__VA_ARGS__;                                                                       \
+		assert_int_equal(                                                                  \
+		    t2l_adapter_merge(engine, &options, inputs, given, n, NULL, &result, &err),    \
 		    expected_status);                                                              \
 		if (strstr(err.message, word) == NULL)                                             \
 			fail_msg("%s", err.message);                                               \
 	} while (0)
+#define REFUSED(strategy_name, second, expected_status, word)                                      \
+	REFUSED_WITH(strategy_name, second, weights, 2, expected_status, word, (void)0)
 	REFUSED("linear", other_rank, T2L_EMISMATCH, "rank 3");
+	REFUSED("ties", other_rank, T2L_EMISMATCH, "rank 3");
 	REFUSED("linear", other_base, T2L_EMISMATCH, "another base");
 	REFUSED("cat", other_base, T2L_EMISMATCH, "second");
 	REFUSED("cat", other_shape, T2L_EMISMATCH, "q_proj");
 	REFUSED("ties-with-knots", one, T2L_EINVAL, "ties-with-knots");
-	{
-		const struct t2l_adapter *inputs[] = { huge, huge };
-
-		assert_int_equal(
-		    t2l_adapter_merge("cat", inputs, weights, 2, &result, &err), T2L_EINVAL);
-		assert_non_null(strstr(err.message, "8000"));
-		assert_int_equal(
-		    t2l_adapter_merge("cat", inputs, (const float[]){ NAN, 1 }, 2, &result, &err),
-		    T2L_EINVAL);
-		assert_int_equal(
-		    t2l_adapter_merge("cat", inputs, weights, 0, &result, &err), T2L_EINVAL);
-	}
+	REFUSED("cat", huge, T2L_EINVAL, "4097");
+	REFUSED_WITH("cat", one, ((const double[]){ NAN, 1 }), 2, T2L_EINVAL, "weight 1", (void)0);
+	REFUSED_WITH("cat", one, weights, 0, T2L_EINVAL, "at least one", (void)0);
+	REFUSED_WITH("slerp", one, weights, 1, T2L_EINVAL, "two", (void)0);
+	REFUSED_WITH("slerp", one, ((const double[]){ -1, 2 }), 2, T2L_EINVAL, "below 0", (void)0);
+	REFUSED_WITH(
+	    "model_stock", one, ((const double[]){ 1, 2 }), 2, T2L_EINVAL, "own weights", (void)0);
+	REFUSED_WITH("linear", one, weights, 2, T2L_EINVAL, "no density", options.density = 0.5);
+	REFUSED_WITH("ties", one, weights, 2, T2L_EINVAL, "density", options.density = 1.5);
+	REFUSED_WITH("ties", one, weights, 2, T2L_EINVAL, "loudest",
+	    options.majority_sign_method = "loudest");
+	REFUSED_WITH(
+	    "della", one, weights, 2, T2L_EINVAL, "between 0 and 1", options.density = 0.95);
+	REFUSED_WITH("svd", one, weights, 2, T2L_EINVAL, "rank -1", options.rank = -1);
 #undef REFUSED
+#undef REFUSED_WITH
 	assert_null(result);
 	t2l_adapter_close(one);
 	t2l_adapter_close(other_rank);
@@ -280,12 +478,16 @@ what_does_not_fit_together_is_refused(void **state)
 }
 
 static void
-every_strategy_has_help(void **state)
+every_strategy_says_what_it_is(void **state)
 {
 	(void)state;
-	for (const char *const *name = t2l_merge_strategies(); *name != NULL; name++)
-		assert_non_null(t2l_merge_strategy_help(*name));
-	assert_null(t2l_merge_strategy_help("none such"));
+	for (size_t i = 0; t2l_merge_strategy(i) != NULL; i++) {
+		const struct t2l_merge_strategy *strategy = t2l_merge_strategy(i);
+
+		assert_ptr_equal(t2l_merge_strategy_find(strategy->name), strategy);
+		assert_true(strlen(strategy->help) > 10 && strlen(strategy->source) > 0);
+	}
+	assert_null(t2l_merge_strategy_find("none such"));
 }
 
 /* ---- norms ---- */
@@ -328,8 +530,8 @@ an_adapter_points_its_own_way_and_against_its_negative(void **state)
 {
 	struct t2l_adapter *one = make_adapter_of(3, 8, true, 1, NULL);
 	const struct t2l_adapter *inputs[] = { one };
-	struct t2l_adapter *negative = merged("linear", inputs, (const float[]){ -2 }, 1);
-	struct t2l_adapter *nothing = merged("linear", inputs, (const float[]){ 0 }, 1);
+	struct t2l_adapter *negative = merged("linear", inputs, (const double[]){ -2 }, 1);
+	struct t2l_adapter *nothing = merged("linear", inputs, (const double[]){ 0 }, 1);
 	const struct t2l_adapter *others[] = { one, negative, nothing };
 	const double expected[] = { 1, -1, 0 };
 	struct t2l_module_norm *norms;
@@ -354,15 +556,16 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(results_are_pefts),
+		TEST(slerp_goes_along_the_arc),
 		TEST(cat_of_rslora_adapters_is_the_exact_sum),
 		TEST(cat_adds_effects_whatever_ranks_and_scales),
 		TEST(one_adapter_is_only_scaled),
 		TEST(lineage_names_the_parents),
 		TEST(what_does_not_fit_together_is_refused),
-		TEST(every_strategy_has_help),
+		TEST(every_strategy_says_what_it_is),
 		TEST(norms_are_those_of_the_formed_matrices),
 		TEST(an_adapter_points_its_own_way_and_against_its_negative),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
