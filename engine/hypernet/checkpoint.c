@@ -7,7 +7,11 @@
  *   t2l.config   JSON: {"variant": "S"|"M"|"L", "shared_head", "rowwise", "learned_positions",
  *                "head_bias", "use_rslora": booleans, "embedding_size", "latent_size",
  * "head_in_size", "n_layers", "rank": whole numbers, "lora_alpha", "dropout": numbers, "modules":
- * [{"name": "q_proj", "in": 64, "out": 64}, ...] in the order of the type embedding's rows}
+ * [{"name": "q_proj", "in": 64, "out": 64}, ...] in the order of the type embedding's rows; and
+ *                optional: "standardised": the heads give z-scores, moments are in the file;
+ *                "output_divisor": A and B are divided by it; "offset": AB_offset, a LoRA that
+ *                is added, is in the file; "encoder_type": "linear" (else "discrete", "vq",
+ *                "softmax"), "one_hot", "instruct": see hypernet.h}
  *
  * Tensors have the reference's names. Matrices of linear layers may be f32, f16 or bf16 and are
  * used in that form; the rest is written in f32 (and first, so that every tensor lies aligned). The
@@ -42,6 +46,11 @@ static const struct {
 	{ "learned_positions", offsetof(struct hypernet_config, learned_positions) },
 	{ "head_bias", offsetof(struct hypernet_config, head_bias) },
 	{ "use_rslora", offsetof(struct hypernet_config, use_rslora) },
+}, optional_flags[] = {
+	{ "standardised", offsetof(struct hypernet_config, standardised) },
+	{ "offset", offsetof(struct hypernet_config, offset) },
+	{ "one_hot", offsetof(struct hypernet_config, one_hot) },
+	{ "instruct", offsetof(struct hypernet_config, instruct) },
 }, sizes[] = {
 	{ "embedding_size", offsetof(struct hypernet_config, embedding_size) },
 	{ "latent_size", offsetof(struct hypernet_config, latent_size) },
@@ -51,6 +60,13 @@ static const struct {
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+static const char *const encoder_types[N_HYPERNET_ENCODERS] = {
+	[HYPERNET_LINEAR] = "linear",
+	[HYPERNET_DISCRETE] = "discrete",
+	[HYPERNET_VQ] = "vq",
+	[HYPERNET_SOFTMAX] = "softmax",
+};
 
 static char *
 config_to_json(const struct hypernet_config *config)
@@ -67,6 +83,13 @@ config_to_json(const struct hypernet_config *config)
 		    root, sizes[i].key, *(const int *)((const char *)config + sizes[i].offset));
 	cJSON_AddNumberToObject(root, "lora_alpha", config->lora_alpha);
 	cJSON_AddNumberToObject(root, "dropout", (double)config->dropout);
+	for (size_t i = 0; i < LENGTH(optional_flags); i++)
+		if (*(const bool *)((const char *)config + optional_flags[i].offset))
+			cJSON_AddTrueToObject(root, optional_flags[i].key);
+	if (config->encoder != HYPERNET_LINEAR)
+		cJSON_AddStringToObject(root, "encoder_type", encoder_types[config->encoder]);
+	if (config->output_divisor > 0)
+		cJSON_AddNumberToObject(root, "output_divisor", config->output_divisor);
 	modules = cJSON_AddArrayToObject(root, "modules");
 	for (int i = 0; i < config->n_modules; i++) {
 		cJSON *module = cJSON_CreateObject();
@@ -115,6 +138,24 @@ read_modules(
 }
 
 static enum t2l_status
+read_encoder_type(
+    const cJSON *root, const char *path, struct hypernet_config *config, struct t2l_error *err)
+{
+	const char *name = encoder_types[HYPERNET_LINEAR];
+	enum t2l_status status = json_string(root, "encoder_type", JSON_OPTIONAL, path, &name, err);
+
+	for (int i = 0; i < N_HYPERNET_ENCODERS && status == T2L_OK; i++) {
+		if (strcmp(name, encoder_types[i]) == 0) {
+			config->encoder = (enum hypernet_encoder)i;
+			return T2L_OK;
+		}
+	}
+	return status != T2L_OK ? status
+				: t2l_fail(err, T2L_EUNSUPPORTED,
+				      "%s: encoder_type '%.32s' is not known", path, name);
+}
+
+static enum t2l_status
 read_config(
     const cJSON *root, const char *path, struct hypernet_config *config, struct t2l_error *err)
 {
@@ -131,6 +172,12 @@ read_config(
 		if (status != T2L_OK)
 			return status;
 	}
+	for (size_t i = 0; i < LENGTH(optional_flags); i++) {
+		status = json_bool(root, optional_flags[i].key, JSON_OPTIONAL, path,
+		    (bool *)((char *)config + optional_flags[i].offset), err);
+		if (status != T2L_OK)
+			return status;
+	}
 	for (size_t i = 0; i < LENGTH(sizes); i++) {
 		status = json_integer(
 		    root, sizes[i].key, JSON_REQUIRED, 1, INT32_MAX, path, &number, err);
@@ -142,6 +189,9 @@ read_config(
 		 &config->lora_alpha, err)) != T2L_OK ||
 	    (status = json_number(root, "dropout", JSON_REQUIRED, 0, 1, path, &dropout, err)) !=
 		T2L_OK ||
+	    (status = read_encoder_type(root, path, config, err)) != T2L_OK ||
+	    (status = json_number(root, "output_divisor", JSON_OPTIONAL, 0, 1e9, path,
+		 &config->output_divisor, err)) != T2L_OK ||
 	    (status = json_string(root, "variant", JSON_REQUIRED, path, &variant, err)) != T2L_OK ||
 	    (status = read_modules(root, path, config, err)) != T2L_OK)
 		return status;
@@ -163,7 +213,8 @@ read_config(
 static bool
 is_matrix(const struct hypernet_parameter *parameter)
 {
-	return parameter->tensor.n_dims > 1 && parameter->start != HYPERNET_START_NORMAL;
+	return parameter->tensor.n_dims > 1 && parameter->start != HYPERNET_START_NORMAL &&
+	       parameter->start != HYPERNET_START_GIVEN;
 }
 
 static enum t2l_status
@@ -317,17 +368,24 @@ read_metadata(const struct safetensors *st, struct hypernet_config *config,
 	    sizeof origin->encoder_fingerprint, err);
 }
 
-/* Finds every parameter in the file, and nothing else in it. Matrices, and what is f32, stay where
- * they are. */
+static bool
+is_wanted(const struct hypernet_parameter *parameter, bool given)
+{
+	return given || parameter->start != HYPERNET_START_GIVEN;
+}
+
+/* Finds every parameter in the file. Matrices, and what is f32, stay where they are. */
 static enum t2l_status
-map_parameters(
-    const struct safetensors *st, struct hypernet_network *network, struct t2l_error *err)
+map_parameters(const struct safetensors *st, struct hypernet_network *network, bool given,
+    struct t2l_error *err)
 {
 	enum t2l_status status;
 
 	for (size_t i = 0; i < network->n_parameters; i++) {
 		struct tensor *tensor = &network->parameters[i].tensor, stored;
 
+		if (!is_wanted(&network->parameters[i], given))
+			continue;
 		status = safetensors_tensor_of_shape(
 		    st, network->parameters[i].name, tensor->n_dims, tensor->shape, &stored, err);
 		if (status != T2L_OK)
@@ -341,6 +399,45 @@ map_parameters(
 		if (is_matrix(&network->parameters[i]) || stored.dtype == DTYPE_F32)
 			*tensor = stored;
 	}
+	return T2L_OK;
+}
+
+/* The rest, when stored in 16 bits, is widened: the operations want it in f32. */
+static enum t2l_status
+widen_rest(const struct safetensors *st, struct hypernet_network *network, bool given,
+    struct t2l_error *err)
+{
+	enum t2l_status status = hypernet_allocate(network, err);
+
+	for (size_t i = 0; i < network->n_parameters && status == T2L_OK; i++) {
+		struct tensor *tensor = &network->parameters[i].tensor, stored;
+		const char *name = network->parameters[i].name;
+
+		if (is_matrix(&network->parameters[i]) ||
+		    !is_wanted(&network->parameters[i], given))
+			continue;
+		status = safetensors_tensor(st, name, &stored, err);
+		if (status == T2L_OK && stored.dtype != DTYPE_F32)
+			dtype_to_f32(
+			    stored.dtype, stored.data, tensor_f32(tensor), tensor_count(tensor));
+	}
+	return status;
+}
+
+enum t2l_status
+hypernet_bind(const struct safetensors *st, struct hypernet_network *network, bool given,
+    struct t2l_error *err)
+{
+	enum t2l_status status = map_parameters(st, network, given, err);
+
+	return status == T2L_OK ? widen_rest(st, network, given, err) : status;
+}
+
+/* Nothing else may be in the file. */
+static enum t2l_status
+refuse_others(
+    const struct safetensors *st, const struct hypernet_network *network, struct t2l_error *err)
+{
 	for (size_t i = 0; i < safetensors_count(st); i++) {
 		if (hypernet_find(network, safetensors_at(st, i)->name) == NULL)
 			return t2l_fail(err, T2L_EFORMAT,
@@ -349,26 +446,6 @@ map_parameters(
 			    network->config.variant);
 	}
 	return T2L_OK;
-}
-
-/* The rest, when stored in 16 bits, is widened: the operations want it in f32. */
-static enum t2l_status
-widen_rest(const struct safetensors *st, struct hypernet_network *network, struct t2l_error *err)
-{
-	enum t2l_status status = hypernet_allocate(network, err);
-
-	for (size_t i = 0; i < network->n_parameters && status == T2L_OK; i++) {
-		struct tensor *tensor = &network->parameters[i].tensor, stored;
-		const char *name = network->parameters[i].name;
-
-		if (is_matrix(&network->parameters[i]))
-			continue;
-		status = safetensors_tensor(st, name, &stored, err);
-		if (status == T2L_OK && stored.dtype != DTYPE_F32)
-			dtype_to_f32(
-			    stored.dtype, stored.data, tensor_f32(tensor), tensor_count(tensor));
-	}
-	return status;
 }
 
 enum t2l_status
@@ -380,12 +457,14 @@ hypernet_load(const char *path, struct hypernet_network **out, struct hypernet_o
 	struct safetensors *st;
 	enum t2l_status status;
 
+	if (hypernet_is_reference(path))
+		return hypernet_load_reference(path, out, origin, fingerprint, err);
 	if ((status = safetensors_open(path, &st, err)) != T2L_OK)
 		return status;
 	if ((status = read_metadata(st, &config, origin, err)) == T2L_OK &&
 	    (status = hypernet_plan(&config, &network, err)) == T2L_OK &&
-	    (status = map_parameters(st, network, err)) == T2L_OK &&
-	    (status = widen_rest(st, network, err)) == T2L_OK)
+	    (status = hypernet_bind(st, network, true, err)) == T2L_OK &&
+	    (status = refuse_others(st, network, err)) == T2L_OK)
 		status = fingerprint_safetensors(st, fingerprint, err);
 	if (status != T2L_OK) {
 		hypernet_free(network);

@@ -28,10 +28,11 @@ is_alphabetic(uint32_t codepoint)
 	return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
 }
 
-enum t2l_status
-hypernet_prepare_description(const char *task, char **out, struct t2l_error *err)
+/* PREFIX, then TASK without white space at its ends, then perhaps "." behind a letter. */
+static enum t2l_status
+prepare(const char *task, const char *prefix, bool full_stop, char **out, struct t2l_error *err)
 {
-	size_t n = strlen(task), begin = n, end = 0;
+	size_t n = strlen(task), n_prefix = strlen(prefix), begin = n, end = 0;
 	uint32_t codepoint, last = 0;
 	bool valid;
 	char *text;
@@ -51,11 +52,25 @@ hypernet_prepare_description(const char *task, char **out, struct t2l_error *err
 	if (end == 0)
 		return t2l_fail(err, T2L_EINVAL,
 		    "the description is empty; say in a sentence what the adapter should do");
-	text = malloc(end - begin + 2);
+	text = malloc(n_prefix + end - begin + 2);
 	if (text == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "description: out of memory");
-	memcpy(text, task + begin, end - begin);
-	strcpy(text + (end - begin), is_alphabetic(last) ? "." : "");
+	memcpy(text, prefix, n_prefix);
+	memcpy(text + n_prefix, task + begin, end - begin);
+	strcpy(text + n_prefix + (end - begin), full_stop && is_alphabetic(last) ? "." : "");
 	*out = text;
 	return T2L_OK;
+}
+
+enum t2l_status
+hypernet_prepare_description(const char *task, char **out, struct t2l_error *err)
+{
+	return prepare(task, "", true, out, err);
+}
+
+enum t2l_status
+hypernet_prepare_instruction(const char *task, char **out, struct t2l_error *err)
+{
+	return prepare(
+	    task, "Instruct: Retrieve semantically similar text.\nQuery: ", false, out, err);
 }

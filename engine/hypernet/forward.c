@@ -107,6 +107,21 @@ spread(const struct pass *pass, struct tensor *table, int64_t repeat, int64_t n)
 	return op_gather_rows(pass->ops, table, ids, n);
 }
 
+/* What tells N layers or module types apart: rows of an embedding, or of the identity. */
+static struct tensor *
+places(const struct pass *pass, const char *prefix, int n)
+{
+	const int64_t shape[] = { n, n };
+	struct tensor *one_hot;
+
+	if (pass->config->encoder != HYPERNET_DISCRETE)
+		return norm(pass, prefix, 1, parameter(pass, prefix, 0, "weight"));
+	one_hot = ops_tensor(pass->ops, 2, shape, false);
+	for (int64_t i = 0; one_hot != NULL && i < (int64_t)n * n; i++)
+		tensor_f32(one_hot)[i] = i % (n + 1) == 0;
+	return one_hot;
+}
+
 /* embeddings [T, d] -> h [K*T*N, P] */
 static struct tensor *
 trunk(struct pass *pass, struct tensor *embeddings)
@@ -116,12 +131,11 @@ trunk(struct pass *pass, struct tensor *embeddings)
 	struct arena_mark mark = ops_mark(pass->ops);
 	struct tensor *parts[3], *x;
 
-	x = norm(pass, "task_encoder.mlp", 1, linear(pass, "task_encoder.mlp", 0, embeddings));
+	x = hypernet_encode(pass->ops, pass->network, embeddings);
 	parts[0] = spread(pass, x, config->n_layers, n);
-	x = norm(
-	    pass, "layer_depth_encoder", 1, parameter(pass, "layer_depth_encoder", 0, "weight"));
+	x = places(pass, "layer_depth_encoder", config->n_layers);
 	parts[1] = spread(pass, x, 1, n);
-	x = norm(pass, "layer_type_encoder", 1, parameter(pass, "layer_type_encoder", 0, "weight"));
+	x = places(pass, "layer_type_encoder", config->n_modules);
 	parts[2] = spread(pass, x, pass->n_pairs, n);
 
 	x = dropout(pass, op_concat_columns(pass->ops, parts, 3));
@@ -135,8 +149,8 @@ static struct tensor *
 output_embeddings(const struct pass *pass)
 {
 	const struct hypernet_config *config = pass->config;
-	const int64_t row[] = { 1, config->latent_size };
-	const int64_t shape[] = { 2 * config->n_modules, config->latent_size };
+	const int64_t row[] = { 1, hypernet_trunk_size(config) };
+	const int64_t shape[] = { 2 * config->n_modules, row[1] };
 	struct tensor *rows[2 * N_MODULES], *table;
 	char name[96];
 
@@ -157,7 +171,7 @@ output_embeddings(const struct pass *pass)
 static struct tensor *
 turn(const struct pass *pass, struct tensor *x, int64_t n)
 {
-	const int width = pass->config->latent_size;
+	const int width = (int)hypernet_trunk_size(pass->config);
 	struct arena *arena = ops_arena(pass->ops);
 	struct rope *rope = arena_alloc(arena, sizeof *rope);
 	float *inv_freq = arena_alloc(arena, (size_t)width / 2 * sizeof *inv_freq);

@@ -8,7 +8,8 @@
 
 #include "engine/engine.h"
 #include "engine/error.h"
-#include "engine/hypernet/hypernet.h"
+#include "engine/formats/safetensors.h"
+#include "engine/hypernet/network.h"
 #include "engine/models/model.h"
 
 /* Adapters made in one pass hold at most this many numbers (256 MB), so that a long list needs no
@@ -74,6 +75,52 @@ t2l_hypernet_open(
 	fill_facts(hypernet, &origin);
 	*out = hypernet;
 	return T2L_OK;
+}
+
+/* ---- as a file ---- */
+
+bool
+t2l_hypernet_is(const char *path)
+{
+	struct safetensors *st;
+	const char *kind;
+	char file[4096];
+	bool found = false;
+
+	/* A folder of tensors that is no checkpoint has no hypermod.pt. */
+	if (hypernet_is_reference(path))
+		return hypernet_reference_weights(path, file, sizeof file);
+	if (safetensors_open(path, &st, NULL) != T2L_OK)
+		return false;
+	kind = safetensors_metadata(st, "t2l.kind");
+	found = kind != NULL && strcmp(kind, "hypernet") == 0;
+	safetensors_close(st);
+	return found;
+}
+
+enum t2l_status
+t2l_hypernet_convert(
+    const char *path, const char *output, const char *dtype_text, struct t2l_error *err)
+{
+	static const struct {
+		const char *name;
+		enum dtype dtype;
+	} known_types[] = { { "fp32", DTYPE_F32 }, { "fp16", DTYPE_F16 }, { "bf16", DTYPE_BF16 } };
+	struct hypernet_network *network;
+	struct hypernet_origin origin;
+	enum t2l_status status;
+	char fingerprint[65];
+	size_t type = 0;
+
+	while (dtype_text != NULL && type < 3 && strcmp(dtype_text, known_types[type].name) != 0)
+		type++;
+	if (type == 3)
+		return t2l_fail(err, T2L_EINVAL, "'%s' is not fp32, fp16 or bf16", dtype_text);
+	if ((status = hypernet_load(path, &network, &origin, fingerprint, err)) != T2L_OK)
+		return t2l_context(err, "convert");
+	status = hypernet_save(network, &origin, known_types[type].dtype, output, err);
+	hypernet_free(network);
+	return status == T2L_OK ? T2L_OK : t2l_context(err, "convert");
 }
 
 void
@@ -183,8 +230,15 @@ t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *enco
 	enum t2l_status status;
 	char *text;
 
+	if (hypernet->network->config.one_hot)
+		return t2l_fail(err, T2L_EINVAL,
+		    "hypernet '%s' takes no descriptions: it was trained on one-hot vectors of %d "
+		    "tasks; give such a vector with --embedding",
+		    known(hypernet->facts.name), dimension);
 	if ((status = t2l_hypernet_check(hypernet, NULL, encoder, err)) != T2L_OK ||
-	    (status = hypernet_prepare_description(task, &text, err)) != T2L_OK)
+	    (status = hypernet->network->config.instruct
+			  ? hypernet_prepare_instruction(task, &text, err)
+			  : hypernet_prepare_description(task, &text, err)) != T2L_OK)
 		return status;
 	status = t2l_encoder_embed(encoder, (const char *const[]){ text }, 1, out, err);
 	free(text);
@@ -250,17 +304,19 @@ take_layer(const struct tensor *x, int64_t task, int64_t layer, struct tensor *i
 }
 
 static void
-fill_adapter(const struct hypernet_config *config, struct tensor *const a[N_MODULES],
+fill_adapter(const struct hypernet_network *network, struct tensor *const a[N_MODULES],
     struct tensor *const bt[N_MODULES], int64_t task, struct t2l_adapter *adapter)
 {
 	for (size_t i = 0; i < adapter->n_modules; i++) {
 		struct adapter_module *module = &adapter->modules[i];
 		int type = 0;
 
-		while (config->modules[type] != module->module)
+		while (network->config.modules[type] != module->module)
 			type++;
 		take_layer(a[type], task, module->layer, &module->a);
 		take_layer(bt[type], task, module->layer, &module->bt);
+		hypernet_finish(network, type, 0, module->layer, tensor_f32(&module->a));
+		hypernet_finish(network, type, 1, module->layer, tensor_f32(&module->bt));
 	}
 }
 
@@ -283,7 +339,7 @@ generate_locked(struct t2l_hypernet *hypernet, const float *embeddings, const ch
 	for (size_t i = 0; i < n && status == T2L_OK; i++) {
 		status = make_adapter(hypernet, tasks != NULL ? tasks[i] : NULL, &adapters[i], err);
 		if (status == T2L_OK)
-			fill_adapter(config, a, bt, (int64_t)i, adapters[i]);
+			fill_adapter(hypernet->network, a, bt, (int64_t)i, adapters[i]);
 	}
 	return status;
 }

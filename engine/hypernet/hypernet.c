@@ -10,28 +10,51 @@
 #include "engine/formats/safetensors.h"
 #include "engine/hypernet/network.h"
 
-#define MAX_WIDTH (1 << 16)    /* embedding, latent and head input */
-#define MAX_FEATURES (1 << 24) /* in and out of a module */
-#define ALIGN_FLOATS 16	       /* one cache line */
+#define MAX_WIDTH (1 << 16)	 /* embedding, latent and head input */
+#define MAX_FEATURES (1 << 24)	 /* in and out of a module */
+#define ALIGN_FLOATS 16		 /* one cache line */
+#define N_CODES 32		 /* of the vq and softmax task encoders, as in the reference */
+#define N_CATEGORIES 64		 /* of the discrete one */
+#define DEVIATION_EPSILON 1e-10F /* the reference adds it when it takes z-scores and here */
 
 /* The sizes a shape is made of. */
 enum extent {
 	NONE, /* no such dimension: the parameter is a vector */
 	EMBEDDING,
-	ENCODED,  /* H / 2 */
-	POSITION, /* H / 4 */
-	TRUNK,	  /* P */
-	TRUNK_4,  /* 4 P */
-	HEAD_IN,  /* Q */
+	ENCODED,   /* H / 2 */
+	ENCODED_4, /* 4 * H / 2 */
+	POSITION,  /* H / 4 */
+	CODES,
+	CATEGORIES,
+	CATEGORIES_4,
+	TRUNK,	 /* P */
+	TRUNK_4, /* 4 P */
+	HEAD_IN, /* Q */
 	LAYERS,
 	MODULES,
 	RANK,
 	HEAD_OUT, /* of the module at hand */
+	MODULE_IN,
+	MODULE_OUT,
+	RANK_ROWS, /* layers * rank */
 	N_EXTENTS
 };
 
 /* When a parameter exists. */
-enum presence { ALWAYS, IF_LEARNED_POSITIONS, IF_SHARED_HEAD, IF_HEAD_BIAS };
+enum presence {
+	ALWAYS,
+	IF_LEARNED_POSITIONS,
+	IF_SHARED_HEAD,
+	IF_HEAD_BIAS,
+	IF_STANDARDISED,
+	IF_OFFSET,
+	IF_LINEAR,
+	IF_DISCRETE,
+	IF_VQ,
+	IF_SOFTMAX,
+	IF_CODES, /* vq or softmax */
+	UNLESS_DISCRETE
+};
 
 struct parameter_row {
 	const char *name;   /* of a module's parameter: what stands before the module's name */
@@ -42,11 +65,12 @@ struct parameter_row {
 	enum presence presence;
 };
 
-#define LINEAR(name, out, in)                                                                      \
-	{ name ".weight", NULL, out, in, HYPERNET_START_UNIFORM, in, ALWAYS },                     \
+#define LINEAR_IF(name, out, in, presence)                                                         \
+	{ name ".weight", NULL, out, in, HYPERNET_START_UNIFORM, in, presence },                   \
 	{                                                                                          \
-		name ".bias", NULL, out, NONE, HYPERNET_START_UNIFORM, in, ALWAYS                  \
+		name ".bias", NULL, out, NONE, HYPERNET_START_UNIFORM, in, presence                \
 	}
+#define LINEAR(name, out, in) LINEAR_IF(name, out, in, ALWAYS)
 #define NORM_IF(name, width, presence)                                                             \
 	{ name ".weight", NULL, width, NONE, HYPERNET_START_ONE, NONE, presence },                 \
 	{                                                                                          \
@@ -55,14 +79,22 @@ struct parameter_row {
 #define NORM(name, width) NORM_IF(name, width, ALWAYS)
 
 static const struct parameter_row trunk_rows[] = {
-	LINEAR("task_encoder.mlp.0", ENCODED, EMBEDDING),
-	NORM("task_encoder.mlp.1", ENCODED),
+	LINEAR_IF("task_encoder.mlp.0", ENCODED, EMBEDDING, IF_LINEAR),
+	NORM_IF("task_encoder.mlp.1", ENCODED, IF_LINEAR),
+	LINEAR_IF("task_encoder.mlp.0", CATEGORIES_4, EMBEDDING, IF_DISCRETE),
+	LINEAR_IF("task_encoder.mlp.3", CATEGORIES, CATEGORIES_4, IF_DISCRETE),
+	LINEAR_IF("task_encoder.mlp.0", ENCODED_4, EMBEDDING, IF_CODES),
+	LINEAR_IF("task_encoder.mlp.3", ENCODED, ENCODED_4, IF_VQ),
+	LINEAR_IF("task_encoder.mlp.3", CODES, ENCODED_4, IF_SOFTMAX),
+	{ "task_encoder.embed", NULL, ENCODED, CODES, HYPERNET_START_NORMAL, NONE, IF_VQ },
+	{ "task_encoder.embed", NULL, CODES, ENCODED, HYPERNET_START_NORMAL, NONE, IF_SOFTMAX },
+	NORM_IF("task_encoder.ln", ENCODED, IF_CODES),
 	{ "layer_depth_encoder.0.weight", NULL, LAYERS, POSITION, HYPERNET_START_NORMAL, NONE,
-	    ALWAYS },
-	NORM("layer_depth_encoder.1", POSITION),
+	    UNLESS_DISCRETE },
+	NORM_IF("layer_depth_encoder.1", POSITION, UNLESS_DISCRETE),
 	{ "layer_type_encoder.0.weight", NULL, MODULES, POSITION, HYPERNET_START_NORMAL, NONE,
-	    ALWAYS },
-	NORM("layer_type_encoder.1", POSITION),
+	    UNLESS_DISCRETE },
+	NORM_IF("layer_type_encoder.1", POSITION, UNLESS_DISCRETE),
 	LINEAR("mixer.1", TRUNK_4, TRUNK),
 	LINEAR("mixer.4", TRUNK, TRUNK_4),
 	NORM("mlp1.mlp.0", TRUNK),
@@ -86,6 +118,16 @@ static const struct parameter_row module_rows[] = {
 	{ "out_emb.", ".B", TRUNK, NONE, HYPERNET_START_NORMAL, NONE, IF_SHARED_HEAD },
 	{ "heads.", ".weight", HEAD_OUT, HEAD_IN, HYPERNET_START_ZERO, NONE, ALWAYS },
 	{ "heads.", ".bias", HEAD_OUT, NONE, HYPERNET_START_HEAD, NONE, IF_HEAD_BIAS },
+	{ "AB_offset.A.", "", RANK_ROWS, MODULE_IN, HYPERNET_START_GIVEN, NONE, IF_OFFSET },
+	{ "AB_offset.BT.", "", RANK_ROWS, MODULE_OUT, HYPERNET_START_GIVEN, NONE, IF_OFFSET },
+	{ "mean_recon_target.A.", "", RANK_ROWS, MODULE_IN, HYPERNET_START_GIVEN, NONE,
+	    IF_STANDARDISED },
+	{ "mean_recon_target.BT.", "", RANK_ROWS, MODULE_OUT, HYPERNET_START_GIVEN, NONE,
+	    IF_STANDARDISED },
+	{ "std_recon_target.A.", "", RANK_ROWS, MODULE_IN, HYPERNET_START_GIVEN, NONE,
+	    IF_STANDARDISED },
+	{ "std_recon_target.BT.", "", RANK_ROWS, MODULE_OUT, HYPERNET_START_GIVEN, NONE,
+	    IF_STANDARDISED },
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
@@ -99,22 +141,41 @@ hypernet_head_rows(const struct hypernet_config *config, int module)
 	return config->rowwise ? row : row * config->rank;
 }
 
+int64_t
+hypernet_encoded_size(const struct hypernet_config *config)
+{
+	return config->encoder == HYPERNET_DISCRETE ? N_CATEGORIES : config->latent_size / 2;
+}
+
+int64_t
+hypernet_trunk_size(const struct hypernet_config *config)
+{
+	return config->encoder == HYPERNET_DISCRETE
+		   ? N_CATEGORIES + config->n_layers + config->n_modules
+		   : config->latent_size;
+}
+
 static void
 measure(const struct hypernet_config *config, int module, int64_t extents[N_EXTENTS])
 {
-	int64_t latent = config->latent_size;
-
 	extents[NONE] = 1;
 	extents[EMBEDDING] = config->embedding_size;
-	extents[ENCODED] = latent / 2;
-	extents[POSITION] = latent / 4;
-	extents[TRUNK] = latent;
-	extents[TRUNK_4] = 4 * latent;
+	extents[ENCODED] = hypernet_encoded_size(config);
+	extents[ENCODED_4] = 4 * extents[ENCODED];
+	extents[POSITION] = config->latent_size / 4;
+	extents[CODES] = N_CODES;
+	extents[CATEGORIES] = N_CATEGORIES;
+	extents[CATEGORIES_4] = 4 * N_CATEGORIES;
+	extents[TRUNK] = hypernet_trunk_size(config);
+	extents[TRUNK_4] = 4 * extents[TRUNK];
 	extents[HEAD_IN] = config->head_in_size;
 	extents[LAYERS] = config->n_layers;
 	extents[MODULES] = config->n_modules;
 	extents[RANK] = config->rank;
 	extents[HEAD_OUT] = hypernet_head_rows(config, module);
+	extents[MODULE_IN] = config->in[module];
+	extents[MODULE_OUT] = config->out[module];
+	extents[RANK_ROWS] = (int64_t)config->n_layers * config->rank;
 }
 
 static bool
@@ -127,6 +188,22 @@ is_present(const struct hypernet_config *config, enum presence presence)
 		return config->shared_head;
 	case IF_HEAD_BIAS:
 		return config->head_bias;
+	case IF_STANDARDISED:
+		return config->standardised;
+	case IF_OFFSET:
+		return config->offset;
+	case IF_LINEAR:
+		return config->encoder == HYPERNET_LINEAR;
+	case IF_DISCRETE:
+		return config->encoder == HYPERNET_DISCRETE;
+	case IF_VQ:
+		return config->encoder == HYPERNET_VQ;
+	case IF_SOFTMAX:
+		return config->encoder == HYPERNET_SOFTMAX;
+	case IF_CODES:
+		return config->encoder == HYPERNET_VQ || config->encoder == HYPERNET_SOFTMAX;
+	case UNLESS_DISCRETE:
+		return config->encoder != HYPERNET_DISCRETE;
 	default:
 		return true;
 	}
@@ -191,9 +268,21 @@ hypernet_check_config(const struct hypernet_config *config, struct t2l_error *er
 	if (config->latent_size % 4 != 0)
 		return t2l_fail(err, T2L_EINVAL, "hypernet: latent size %d is no multiple of 4",
 		    config->latent_size);
+	/* The reference's own sum of the widths holds for no other latent size. */
+	if (config->encoder == HYPERNET_DISCRETE && config->latent_size != 2 * N_CATEGORIES)
+		return t2l_fail(err, T2L_EINVAL,
+		    "hypernet: a discrete task encoder needs latent size %d, not %d",
+		    2 * N_CATEGORIES, config->latent_size);
+	if (config->rowwise && !config->learned_positions && hypernet_trunk_size(config) % 2 != 0)
+		return t2l_fail(err, T2L_EINVAL,
+		    "hypernet: positions by rotation need an even width, not %lld",
+		    (long long)hypernet_trunk_size(config));
 	if (!(config->lora_alpha > 0 && config->lora_alpha < 1e9))
 		return t2l_fail(
 		    err, T2L_EINVAL, "hypernet: lora_alpha %g is not above 0", config->lora_alpha);
+	if (!(config->output_divisor >= 0 && config->output_divisor < 1e9))
+		return t2l_fail(err, T2L_EINVAL, "hypernet: output divisor %g is not in [0, 1e9)",
+		    config->output_divisor);
 	if (!(config->dropout >= 0 && config->dropout < 1))
 		return t2l_fail(err, T2L_EINVAL, "hypernet: dropout %g is not in [0, 1)",
 		    (double)config->dropout);
@@ -333,4 +422,55 @@ hypernet_find(const struct hypernet_network *network, const char *name)
 			return &network->parameters[i].tensor;
 	}
 	return NULL;
+}
+
+/* ---- from the heads' numbers to the adapter's ---- */
+
+/* NULL when there is none. */
+static struct tensor *
+of_part(const struct hypernet_network *network, const char *kind, int module, int part)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, "%s.%s.%s", kind, part == 0 ? "A" : "BT",
+	    module_name(network->config.modules[module]));
+	return hypernet_find(network, name);
+}
+
+struct tensor *
+hypernet_mean(const struct hypernet_network *network, int module, int part)
+{
+	return of_part(network, "mean_recon_target", module, part);
+}
+
+struct tensor *
+hypernet_deviation(const struct hypernet_network *network, int module, int part)
+{
+	return of_part(network, "std_recon_target", module, part);
+}
+
+void
+hypernet_finish(
+    const struct hypernet_network *network, int module, int part, int64_t layer, float *values)
+{
+	const struct hypernet_config *config = &network->config;
+	int64_t n = config->rank * (part == 0 ? config->in[module] : config->out[module]);
+
+	if (config->standardised) {
+		const float *mean = tensor_f32(hypernet_mean(network, module, part)) + layer * n;
+		const float *deviation =
+		    tensor_f32(hypernet_deviation(network, module, part)) + layer * n;
+
+		for (int64_t i = 0; i < n; i++)
+			values[i] = values[i] * (deviation[i] + DEVIATION_EPSILON) + mean[i];
+	}
+	if (config->offset) {
+		const float *offset =
+		    tensor_f32(of_part(network, "AB_offset", module, part)) + layer * n;
+
+		for (int64_t i = 0; i < n; i++)
+			values[i] += offset[i];
+	}
+	for (int64_t i = 0; i < n && config->output_divisor > 0 && config->output_divisor != 1; i++)
+		values[i] = (float)((double)values[i] / config->output_divisor);
 }

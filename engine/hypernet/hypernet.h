@@ -8,7 +8,8 @@
  * Q, one head a module type. L: head -> r*(in+out): A rows, then B^T rows. M: for s in {A, B}:
  * trunk + LN(out_emb[m][s]); head -> r*max(in,out), columns cut. S: as M, for every rank row p with
  * a learned position or rope; head -> max(in,out), columns cut; mlp2 runs twice. Every dropout sits
- * where the reference has it and is off at inference.
+ * where the reference has it and is off at inference. The other task encoders (task-encoder.c) give
+ * another c; with the discrete one, depth and type are one-hot and P is 64 + layers + modules.
  */
 #ifndef ENGINE_HYPERNET_HYPERNET_H
 #define ENGINE_HYPERNET_HYPERNET_H
@@ -17,6 +18,15 @@
 #include "engine/models/decoder.h"
 #include "engine/t2l.h"
 #include "engine/tensor/ops.h"
+
+/* How a task embedding becomes c; only the linear one is trained here. */
+enum hypernet_encoder {
+	HYPERNET_LINEAR,
+	HYPERNET_DISCRETE, /* one of 64 */
+	HYPERNET_VQ,	   /* the nearest of 32 codes */
+	HYPERNET_SOFTMAX,  /* a mean of 32 codes */
+	N_HYPERNET_ENCODERS
+};
 
 struct hypernet_config {
 	char variant[8];	/* "S", "M", "L" */
@@ -31,6 +41,14 @@ struct hypernet_config {
 	int64_t in[N_MODULES], out[N_MODULES];
 	bool head_bias;
 	float dropout;
+	/* What turns the heads' numbers into A and B (reconstruction training): z-scores are undone
+	 * with moments kept beside the weights, products of scaled targets divided by a number. */
+	bool standardised;
+	double output_divisor; /* 0 or 1: none */
+	bool offset;	       /* AB_offset, a multi-task LoRA, is added */
+	enum hypernet_encoder encoder;
+	bool one_hot;  /* the embedding is a row of the identity: one of the trained tasks */
+	bool instruct; /* descriptions go to the encoder as "Instruct: ...\nQuery: " + text */
 };
 
 /* How a parameter starts (hypernet_initialise); FAN_IN belongs to the uniform ones. */
@@ -39,7 +57,8 @@ enum hypernet_start {
 	HYPERNET_START_ONE,
 	HYPERNET_START_NORMAL,	/* N(0, 1): embeddings */
 	HYPERNET_START_UNIFORM, /* +-1/sqrt(fan_in): linear layers */
-	HYPERNET_START_HEAD	/* the bias of a head: a fresh LoRA */
+	HYPERNET_START_HEAD,	/* the bias of a head: a fresh LoRA */
+	HYPERNET_START_GIVEN	/* not trained: moments of the targets; f32 in files */
 };
 
 /* Parameters by the reference's names ("task_encoder.mlp.0.weight", "heads.q_proj.weight", ...), in
@@ -79,10 +98,22 @@ bool hypernet_forward(struct ops *ops, const struct hypernet_network *network,
     struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
     struct tensor *bt[N_MODULES]);
 
+/* The heads' numbers of module type MODULE, part 0 (A) or 1 (B transposed), layer LAYER, turned in
+ * place into those of the adapter. VALUES [rank, in or out]. */
+void hypernet_finish(
+    const struct hypernet_network *network, int module, int part, int64_t layer, float *values);
+/* Moments of A (part 0) and B transposed (part 1) of a module type, [n_layers * rank, in or out];
+ * NULL unless standardised. */
+struct tensor *hypernet_mean(const struct hypernet_network *network, int module, int part);
+struct tensor *hypernet_deviation(const struct hypernet_network *network, int module, int part);
+
 /* A description as the reference hands it to its encoder: white space at both ends stripped, "."
  * added when the last character is alphabetic. free() the result. T2L_EINVAL: empty, or not UTF-8.
  */
 enum t2l_status hypernet_prepare_description(
+    const char *task, char **prepared, struct t2l_error *err);
+/* The same for encoders of the SFR family, which want it behind an instruction and as it stands. */
+enum t2l_status hypernet_prepare_instruction(
     const char *task, char **prepared, struct t2l_error *err);
 
 /* Own checkpoint: one safetensors (f32 or f16) whose metadata holds the config and names base and
@@ -95,6 +126,7 @@ struct hypernet_origin {
 enum t2l_status hypernet_save(const struct hypernet_network *network,
     const struct hypernet_origin *origin, enum dtype dtype, const char *path,
     struct t2l_error *err);
+/* PATH may be a checkpoint of the reference too: its directory or its hypermod.pt. */
 enum t2l_status hypernet_load(const char *path, struct hypernet_network **network,
     struct hypernet_origin *origin, char fingerprint[65], struct t2l_error *err);
 

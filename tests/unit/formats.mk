@@ -18,7 +18,7 @@ tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_LDFLAGS = $(UNIT_LDFLAGS)
 
 tests_unit_test_torch_checkpoint_SOURCES = tests/unit/test-torch-checkpoint.c \
-	tests/unit/golden-tensors.h tests/unit/temporary-folder.h
+	tests/unit/golden-tensors.h tests/unit/reference-case.h tests/unit/temporary-folder.h
 tests_unit_test_torch_checkpoint_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_torch_checkpoint_LDADD = $(UNIT_LDADD)
 tests_unit_test_torch_checkpoint_LDFLAGS = $(UNIT_LDFLAGS)

@@ -12,15 +12,16 @@
 #include "engine/formats/json.h"
 #include "engine/formats/torch-checkpoint.h"
 #include "engine/formats/torch-pickle.h"
+#include "tests/unit/reference-case.h"
 #include "tests/unit/temporary-folder.h"
 
 static struct safetensors *
-open_tensors(const char *relative)
+open_tensors(const char *path)
 {
 	struct safetensors *st = NULL;
 	struct t2l_error err = { 0 };
 
-	assert_ok(safetensors_open(need_golden(relative), &st, &err));
+	assert_ok(safetensors_open(path, &st, &err));
 	return st;
 }
 
@@ -45,15 +46,12 @@ static void
 every_form_holds_the_same_tensors(void **state)
 {
 	static const char *const others[] = { "save_cuda_M", "save_legacy_M", "save_views_M" };
-	struct safetensors *plain = open_tensors("hypernet/save_cuda_M/hypermod.pt");
+	struct safetensors *plain = open_tensors(need_reference("save_cuda_M", "hypermod.pt"));
 
 	(void)state;
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-		char path[64];
-		struct safetensors *other;
+		struct safetensors *other = open_tensors(need_reference(others[i], "hypermod.pt"));
 
-		snprintf(path, sizeof path, "hypernet/%s/hypermod.pt", others[i]);
-		other = open_tensors(path);
 		assert_int_equal(safetensors_count(plain), safetensors_count(other));
 		for (size_t j = 0; j < safetensors_count(plain); j++) {
 			assert_string_equal(
@@ -73,16 +71,13 @@ check_against_list(const char *name)
 	static const char *const types[][2] = { { "float32", "F32" }, { "float16", "F16" },
 		{ "bfloat16", "BF16" }, { "int64", "I64" } };
 	struct t2l_error err = { 0 };
-	char path[96];
 	const cJSON *list, *item;
 	struct safetensors *st;
 	cJSON *json;
 	size_t n = 0;
 
-	snprintf(path, sizeof path, "hypernet/%s/golden.json", name);
-	assert_ok(json_open(need_golden(path), 1 << 20, &json, &err));
-	snprintf(path, sizeof path, "hypernet/%s/hypermod.pt", name);
-	st = open_tensors(path);
+	assert_ok(json_open(need_reference(name, "golden.json"), 1 << 20, &json, &err));
+	st = open_tensors(need_reference(name, "hypermod.pt"));
 	list = cJSON_GetObjectItem(json, "state_dict");
 	assert_int_equal(cJSON_GetArraySize(list), safetensors_count(st));
 	cJSON_ArrayForEach(item, list)
@@ -152,21 +147,21 @@ what_torch_refuses_is_refused_and_nothing_is_run(void **state)
 	while ((entry = readdir(folder)) != NULL)
 		assert_null(strstr(entry->d_name, "PWNED"));
 	closedir(folder);
-	safetensors_close(open_tensors("hypernet/malicious/ok_tiny.pt"));
+	safetensors_close(open_tensors(need_golden("hypernet/malicious/ok_tiny.pt")));
 }
 
 /* Whatever is cut off or turned over, a message or a set of tensors inside the bytes comes back. */
 static void
 a_cut_or_changed_file_does_no_harm(void **state)
 {
-	static const char *const files[] = { "hypernet/malicious/ok_tiny.pt",
-		"hypernet/save_legacy_M/hypermod.pt" };
+	const char *const files[] = { need_golden("hypernet/malicious/ok_tiny.pt"),
+		need_reference("save_legacy_M", "hypermod.pt") };
 	struct t2l_error err;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		size_t n, step;
-		char *bytes = read_whole_file(need_golden(files[i]), 1 << 24, &n), *copy;
+		char *bytes = read_whole_file(files[i], 1 << 24, &n), *copy;
 		struct torch_checkpoint *torch = NULL;
 
 		assert_non_null(bytes);
@@ -324,10 +319,11 @@ numbers_are_read_as_python_writes_them(void **state)
 static void
 a_folder_or_index_of_torch_files_opens_as_safetensors_do(void **state)
 {
-	struct safetensors *plain = open_tensors("hypernet/save_bf16_M/hypermod.pt"), *found;
+	struct safetensors *plain = open_tensors(need_reference("save_bf16_M", "hypermod.pt")),
+			   *found;
 	struct t2l_error err = { 0 };
 	size_t n;
-	char *bytes = read_whole_file(need_golden("hypernet/save_bf16_M/hypermod.pt"), 1 << 24, &n);
+	char *bytes = read_whole_file(need_reference("save_bf16_M", "hypermod.pt"), 1 << 24, &n);
 	const char *index = "{\"weight_map\": {\"mixer.1.weight\": \"part.bin\"}}";
 	const char *hollow = "{\"weight_map\": {\"mixer.9.weight\": \"part.bin\"}}";
 
