@@ -5,30 +5,7 @@
  * the sum of x's block. The error is that of rounding x, about 0.4 % of a block's largest element.
  */
 #include "engine/cpu/kernels-dots.h"
-#include "engine/tensor/quants.h"
-
-INLINE bool
-has_minimum(enum dtype dtype)
-{
-	return dtype == DTYPE_Q4_1 || dtype == DTYPE_Q5_1;
-}
-
-INLINE size_t
-bytes_of_block(enum dtype dtype)
-{
-	switch (dtype) {
-	case DTYPE_Q4_1:
-		return sizeof(struct block_q4_1);
-	case DTYPE_Q5_0:
-		return sizeof(struct block_q5_0);
-	case DTYPE_Q5_1:
-		return sizeof(struct block_q5_1);
-	case DTYPE_Q8_0:
-		return sizeof(struct block_q8_0);
-	default: /* Q4_0, IQ4_NL */
-		return sizeof(struct block_q4_0);
-	}
-}
+#include "engine/cpu/kernels-quants.h"
 
 /* A row of x as int8: what one step of the loop takes. SHARE is a block's scale times its sum, over
  * the vector elements that stand for the block. */
@@ -253,19 +230,6 @@ multiply_step(enum dtype dtype, const struct weight_step *w, const struct quanti
 
 #else
 
-INLINE float
-half_at(const unsigned char *bytes)
-{
-#if defined(__AVX2__)
-	uint16_t bits;
-
-	memcpy(&bits, bytes, sizeof bits);
-	return _cvtsh_ss(bits);
-#else
-	return vf_load_f16(bytes)[0];
-#endif
-}
-
 #if defined(__AVX2__)
 
 struct weight_step {
@@ -273,48 +237,10 @@ struct weight_step {
 	float scale, minimum;
 };
 
-/* 32 bits as bytes: -1 where a bit is set. */
-INLINE __m256i
-bits_as_bytes(const unsigned char bits[4])
-{
-	const __m256i which =
-	    _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-	const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
-	int all;
-
-	memcpy(&all, bits, sizeof all);
-	__m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(all), which);
-	return _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
-}
-
-INLINE __m256i
-load_quants(enum dtype dtype, const unsigned char *block)
-{
-	const unsigned char *quants = block + bytes_of_block(dtype) - 16;
-	const __m128i values = _mm_setr_epi8(IQ4_NL_VALUES);
-
-	if (dtype == DTYPE_Q8_0)
-		return _mm256_loadu_si256((const void *)(block + 2));
-	__m128i both = _mm_loadu_si128((const void *)quants);
-	__m256i q =
-	    _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(both, 4), both), _mm256_set1_epi8(15));
-	if (dtype == DTYPE_Q4_0)
-		return _mm256_sub_epi8(q, _mm256_set1_epi8(8));
-	if (dtype == DTYPE_IQ4_NL)
-		return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), q);
-	if (dtype == DTYPE_Q5_0) /* -16 where the bit is not set */
-		return _mm256_or_si256(
-		    q, _mm256_andnot_si256(bits_as_bytes(quants - 4), _mm256_set1_epi8(-16)));
-	if (dtype == DTYPE_Q5_1)
-		return _mm256_or_si256(
-		    q, _mm256_and_si256(bits_as_bytes(quants - 4), _mm256_set1_epi8(16)));
-	return q;
-}
-
 INLINE struct weight_step
 load_weights(enum dtype dtype, const unsigned char *block, int n_blocks)
 {
-	__m256i quants = load_quants(dtype, block);
+	__m256i quants = quants_of_block(dtype, block);
 
 	(void)n_blocks;
 	return (struct weight_step){ quants, _mm256_abs_epi8(quants), half_at(block),

@@ -4,7 +4,7 @@
 CPU_KERNELS = \
 	engine/cpu/kernels-matmul.c engine/cpu/kernels-matmul.h engine/cpu/kernels-simd.h \
 	engine/cpu/kernels-dots.c engine/cpu/kernels-dots.h engine/cpu/kernels-dots-blocks.c \
-	engine/cpu/kernels-dots-super.c engine/cpu/kernels-quants.c \
+	engine/cpu/kernels-dots-super.c engine/cpu/kernels-quants.c engine/cpu/kernels-quants.h \
 	engine/cpu/kernels-rows.c engine/cpu/kernels-norms.c engine/cpu/kernels-softmax.c \
 	engine/cpu/kernels-values.c engine/cpu/kernels-rows.h engine/cpu/kernels-math.h
 
