@@ -102,6 +102,12 @@ T2L_API enum t2l_status t2l_model_open_text(
 T2L_API void t2l_model_close(struct t2l_model *model);
 T2L_API const struct t2l_model_facts *t2l_model_facts(const struct t2l_model *model);
 
+/* One tensor as its file has it, whose size in bytes is *N_BYTES (may be NULL); false behind the
+ * last. */
+struct t2l_tensor_facts;
+T2L_API bool t2l_model_tensor(const struct t2l_model *model, size_t index,
+    struct t2l_tensor_facts *facts, uint64_t *n_bytes);
+
 struct t2l_quantize_report {
 	const char *tensor, *from, *to; /* "blk.0.attn_q.weight", "f16", "q4_k" */
 	int64_t n;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "src/command.h"
+#include "src/inspect-model.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
@@ -16,6 +17,8 @@ static const struct option_spec options[] = {
 	{ "norms", 0, OPTION_FLAG, 0, "of an adapter: the norm of its change, module by module" },
 	{ "against", 0, OPTION_ADAPTER, 0, "cosine with this adapter, module by module" },
 	{ "tensors", 0, OPTION_FLAG, 0, "list the tensors" },
+	{ "context", 0, OPTION_INTEGER, 0, "of a model: tokens that memory is told for",
+	    .fallback = "0", .min = 0, .max = 1e9 },
 	{ 0 },
 };
 
@@ -193,46 +196,6 @@ inspect_encoder(struct context *ctx, const struct t2l_encoder_facts *facts)
 	return 0;
 }
 
-static int
-inspect_model(struct context *ctx, const struct t2l_model_facts *facts)
-{
-	cJSON *object = cJSON_CreateObject();
-	double kv = (double)facts->kv_bytes_per_token * facts->context_length;
-
-	cJSON_AddStringToObject(object, "kind", "model");
-	cJSON_AddStringToObject(object, "name", facts->name);
-	cJSON_AddStringToObject(object, "architecture", facts->architecture);
-	cJSON_AddStringToObject(object, "format", facts->format);
-	cJSON_AddStringToObject(object, "dtype", facts->dtype);
-	cJSON_AddNumberToObject(object, "layers", facts->n_layers);
-	cJSON_AddNumberToObject(object, "hidden_size", facts->hidden_size);
-	cJSON_AddNumberToObject(object, "heads", facts->n_heads);
-	cJSON_AddNumberToObject(object, "kv_heads", facts->n_kv_heads);
-	cJSON_AddNumberToObject(object, "head_dim", facts->head_dim);
-	cJSON_AddNumberToObject(object, "ffn_size", facts->ffn_size);
-	cJSON_AddNumberToObject(object, "vocab_size", facts->vocab_size);
-	cJSON_AddNumberToObject(object, "context_length", facts->context_length);
-	cJSON_AddNumberToObject(object, "parameters", (double)facts->n_parameters);
-	cJSON_AddNumberToObject(object, "weight_bytes", (double)facts->weight_bytes);
-	cJSON_AddNumberToObject(object, "kv_bytes_per_token", (double)facts->kv_bytes_per_token);
-	cJSON_AddBoolToObject(object, "tokenizer", facts->has_tokenizer);
-	cJSON_AddBoolToObject(object, "chat_template", facts->has_chat_template);
-	cJSON_AddStringToObject(object, "fingerprint", facts->fingerprint);
-	say_json(ctx, object);
-	say(ctx, "base model '%s' (%s, %s, %s), %lld parameters, %.1f MiB\n", facts->name,
-	    facts->architecture, facts->format, facts->dtype, (long long)facts->n_parameters,
-	    (double)facts->weight_bytes / (1 << 20));
-	say(ctx, "  %d layers, hidden %d, heads %d of %d (%d for keys), ffn %d, vocabulary %d\n",
-	    facts->n_layers, facts->hidden_size, facts->n_heads, facts->head_dim, facts->n_kv_heads,
-	    facts->ffn_size, facts->vocab_size);
-	say(ctx, "  context %d; a full lane takes %.1f MiB more\n", facts->context_length,
-	    kv / (1 << 20));
-	say(ctx, "  tokenizer: %s, chat template: %s\n", facts->has_tokenizer ? "yes" : "no",
-	    facts->has_chat_template ? "yes" : "no");
-	say_pair(ctx, "fingerprint", facts->fingerprint);
-	return 0;
-}
-
 /* ---- which of them ---- */
 
 /* Each opener in turn; the error that is shown is that of the likeliest kind. */
@@ -262,7 +225,8 @@ inspect_path(struct context *ctx, const struct options *opt, const char *path)
 		return status;
 	}
 	if (t2l_model_open(engine, path, &model, &as_model) == T2L_OK) {
-		status = inspect_model(ctx, t2l_model_facts(model));
+		status = inspect_model(ctx, model, (size_t)option_integer(opt, "context"),
+		    option_flag(opt, "tensors"));
 		t2l_model_close(model);
 		return status;
 	}

@@ -2,17 +2,16 @@
 
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
-#include "base/file.h"
 #include "base/utf8.h"
 #include "src/base64.h"
 #include "src/command.h"
 #include "src/json-lines.h"
+#include "src/lanes.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
@@ -225,7 +224,8 @@ const struct command command_tokenize = {
 static const struct option_spec chat_options[] = {
 	{ "base-model", 'b', OPTION_MODEL, 0, "whose template and special tokens",
 	    .setting = "base.model" },
-	{ "chat-template", 0, OPTION_PATH, 0, "Jinja file instead of the model's own" },
+	{ "chat-template", 0, OPTION_PATH, 0,
+	    "a family (chatml, llama2, ...) or Jinja file instead of the model's own" },
 	{ "bos-token", 0, OPTION_TEXT, 0, "what bos_token stands for (with --chat-template)" },
 	{ "eos-token", 0, OPTION_TEXT, 0, "what eos_token stands for (with --chat-template)" },
 	{ "date", 0, OPTION_TEXT, 0, "today as the template sees it: \"26 Jul 2024\"" },
@@ -306,9 +306,8 @@ chat_run(struct context *ctx, const struct options *opt)
 		    .date = option_text(opt, "date") } };
 	bool fine;
 
-	if (file != NULL && (run.source = read_whole_file(file, 1 << 20, NULL)) == NULL)
-		return context_fail(
-		    ctx, "cannot read the chat template '%s': %s", file, strerror(errno));
+	if (file != NULL && (run.source = read_chat_template(ctx, file)) == NULL)
+		return 1;
 	fine = (file != NULL && !option_given(opt, "base-model")) ||
 	       workplace_text_model(ctx, option_text(opt, "base-model"), &run.model);
 	fine = fine && json_lines(ctx, option_text(opt, "input-file"), render_line, &run);

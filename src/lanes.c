@@ -183,6 +183,27 @@ prompts_free(struct prompts *prompts)
 
 /* ---- settings ---- */
 
+const char *const kv_type_names[] = { "f16", "q8_0", "f32", NULL };
+
+char *
+read_chat_template(struct context *ctx, const char *name)
+{
+	const char *builtin = t2l_chat_template_source(name);
+	char *source =
+	    builtin != NULL ? strdup(builtin) : read_whole_file(name, MAX_TEMPLATE_BYTES, NULL);
+	char names[256] = "";
+
+	if (source != NULL)
+		return source;
+	for (size_t i = 0; (builtin = t2l_chat_template_name(i, NULL)) != NULL; i++)
+		snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s",
+		    i > 0 ? ", " : "", builtin);
+	context_fail(ctx,
+	    "cannot read the chat template '%s': %s; it is a Jinja file, none, or one of: %s", name,
+	    strerror(errno), names);
+	return NULL;
+}
+
 bool
 lane_settings_make(
     struct context *ctx, const struct options *options, struct lane_settings *settings)
@@ -198,6 +219,7 @@ lane_settings_make(
 		.n_stop = n_stop,
 		.system = option_text(options, "system"),
 		.raw = option_flag(options, "raw"),
+		.kv_type = option_text(options, "kv-type"),
 	};
 	struct t2l_sampling *sampling = &settings->sampling;
 
@@ -220,10 +242,8 @@ lane_settings_make(
 	if (template != NULL && strcmp(template, "none") == 0) {
 		settings->raw = true;
 	} else if (template != NULL) {
-		settings->chat_template = read_whole_file(template, MAX_TEMPLATE_BYTES, NULL);
+		settings->chat_template = read_chat_template(ctx, template);
 		if (settings->chat_template == NULL) {
-			context_fail(ctx, "cannot read the chat template '%s': %s", template,
-			    strerror(errno));
 			lane_settings_free(settings);
 			return false;
 		}
@@ -246,6 +266,7 @@ struct batch {
 	const struct lanes_job *job;
 	struct t2l_session *session;
 	size_t first, n; /* pairs of this batch: pair i is prompt i / n_mixes, mix i % n_mixes */
+	bool folded;	 /* a system message went into the user's, and that was told */
 };
 
 static bool
@@ -260,11 +281,44 @@ watch(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes)
 	return !atomic_load(batch->ctx->cancelled);
 }
 
+/* As t2l_chat_encode(); where a template takes no system message (Gemma, older Mistral) it goes
+ * before the first of the user's, which is what their makers advise. */
+static enum t2l_status
+encode_chat(struct batch *batch, const struct t2l_message *messages, size_t n_messages,
+    const struct t2l_chat_options *options, int32_t **ids, size_t *n, struct t2l_error *err)
+{
+	const struct t2l_model *model = batch->job->model;
+	enum t2l_status status = t2l_chat_encode(model, messages, n_messages, options, ids, n, err);
+	struct t2l_message *rest;
+	struct buffer text = { 0 };
+
+	if (status != T2L_EINVAL || n_messages < 2 || strcmp(messages[0].role, "system") != 0 ||
+	    strcmp(messages[1].role, "user") != 0)
+		return status;
+	rest = malloc(n_messages * sizeof *rest);
+	buffer_printf(&text, "%s\n\n%s", messages[0].content, messages[1].content);
+	if (rest != NULL && !buffer_failed(&text)) {
+		memcpy(rest, messages + 1, (n_messages - 1) * sizeof *rest);
+		rest[0].content = buffer_string(&text);
+		if (t2l_chat_encode(model, rest, n_messages - 1, options, ids, n, NULL) == T2L_OK) {
+			status = T2L_OK;
+			if (!batch->folded)
+				note(batch->ctx, "the chat template takes no system message: it "
+						 "goes before the user's first\n");
+			batch->folded = true;
+		}
+	}
+	free(rest);
+	buffer_free(&text);
+	return status;
+}
+
 /* The prompt as the model reads it. */
 static enum t2l_status
-tokens_of(const struct lanes_job *job, const struct prompt *prompt, int32_t **ids, size_t *n,
+tokens_of(struct batch *batch, const struct prompt *prompt, int32_t **ids, size_t *n,
     struct t2l_error *err)
 {
+	const struct lanes_job *job = batch->job;
 	const struct lane_settings *settings = job->settings;
 	struct t2l_message messages[2];
 	const struct t2l_message *list = prompt->messages;
@@ -284,11 +338,11 @@ tokens_of(const struct lanes_job *job, const struct prompt *prompt, int32_t **id
 	} else {
 		n_messages = prompt->n_messages;
 	}
-	return t2l_chat_encode(job->model, list, n_messages, &options, ids, n, err);
+	return encode_chat(batch, list, n_messages, &options, ids, n, err);
 }
 
 static enum t2l_status
-set_lane(const struct batch *batch, size_t lane, struct t2l_error *err)
+set_lane(struct batch *batch, size_t lane, struct t2l_error *err)
 {
 	const struct lanes_job *job = batch->job;
 	size_t pair = batch->first + lane;
@@ -299,7 +353,7 @@ set_lane(const struct batch *batch, size_t lane, struct t2l_error *err)
 	enum t2l_status status = T2L_OK;
 
 	if (ids == NULL)
-		status = tokens_of(job, prompt, &ids, &n, err);
+		status = tokens_of(batch, prompt, &ids, &n, err);
 	if (status == T2L_OK)
 		status = t2l_session_set_adapters(
 		    batch->session, lane, mix->adapters, mix->weights, mix->n, err);
@@ -380,8 +434,17 @@ lanes_run(struct context *ctx, const struct lanes_job *job)
 			if (t2l_adapter_check(job->mixes[i].adapters[j], job->model,
 				&(bool){ false }, &err) != T2L_OK)
 				return context_fail_error(ctx, &err);
-	if (t2l_session_open(job->model, lanes, job->settings->context, &batch.session, &err) !=
-	    T2L_OK)
+	struct t2l_session_options room = { .n_lanes = lanes,
+		.n_context = job->settings->context,
+		.kv_type = job->settings->kv_type };
+	const char *family = t2l_model_facts(job->model)->builtin_template;
+
+	if (family[0] != '\0' && !job->settings->raw && job->settings->chat_template == NULL)
+		note(ctx,
+		    "the base has no chat template: its family's is used, '%s' "
+		    "(--chat-template none: the plain prompt)\n",
+		    family);
+	if (t2l_session_open_with(job->model, &room, &batch.session, &err) != T2L_OK)
 		return context_fail_error(ctx, &err);
 	for (batch.first = 0; batch.first < pairs && status == 0; batch.first += lanes) {
 		batch.n = pairs - batch.first < lanes ? pairs - batch.first : lanes;

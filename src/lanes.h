@@ -59,7 +59,9 @@ void prompts_free(struct prompts *prompts);
 	    { "system", 0, OPTION_TEXT, 0, "system message" },                                     \
 	    { "raw", 0, OPTION_FLAG, 0, "no chat template: the prompt as it stands" },             \
 	    { "chat-template", 0, OPTION_PATH, 0,                                                  \
-		    "Jinja file instead of the model's own, or none" },                            \
+		    "a family (chatml, llama2, ...) or Jinja file instead of the model's own, or none" }, \
+	    { "kv-type", 0, OPTION_CHOICE, 0, "of keys and values: half the memory with q8_0",     \
+		    .choices = kv_type_names },                                                    \
 	{                                                                                          \
 		"precise", 0, OPTION_FLAG, 0, "f32 throughout, no quantised products"              \
 	}
@@ -72,7 +74,12 @@ struct lane_settings {
 	const char *system;
 	bool raw;
 	char *chat_template; /* source, NULL: the model's own */
+	const char *kv_type; /* NULL: the engine's choice */
 };
+extern const char *const kv_type_names[];
+/* The source of a template by its family's name or from a Jinja file, to be freed; NULL after
+ * context_fail(). */
+char *read_chat_template(struct context *ctx, const char *name);
 /* From a parsed line; also applies --precise to the workplace, so call it before anything is
  * opened. */
 bool lane_settings_make(

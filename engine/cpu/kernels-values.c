@@ -93,6 +93,9 @@ KERNEL(weighted_sum)(const struct weighted_sum *job)
 	case DTYPE_BF16:
 		weighted_rows(DTYPE_BF16, job);
 		break;
+	case DTYPE_Q8_0:
+		weighted_rows(DTYPE_Q8_0, job);
+		break;
 	default:
 		weighted_rows(DTYPE_F32, job);
 		break;

@@ -82,12 +82,40 @@ allocate(struct t2l_session *session)
 	return true;
 }
 
+/* KV_TYPE as the options name it. */
+static enum t2l_status
+choose_kv_type(
+    const struct t2l_model *model, const char *kv_type, enum dtype *dtype, struct t2l_error *err)
+{
+	*dtype = engine_precise(model->engine) ? DTYPE_F32 : DTYPE_F16;
+	if (kv_type == NULL)
+		return T2L_OK;
+	if (dtype_by_name(kv_type, dtype) &&
+	    (*dtype == DTYPE_F32 || *dtype == DTYPE_F16 || *dtype == DTYPE_Q8_0))
+		return T2L_OK;
+	return t2l_fail(err, T2L_EINVAL,
+	    "session: a kv cache of type '%.40s'; f32, f16 and q8_0 "
+	    "there are",
+	    kv_type);
+}
+
 enum t2l_status
 t2l_session_open(struct t2l_model *model, size_t n_lanes, size_t n_context,
     struct t2l_session **out, struct t2l_error *err)
 {
+	struct t2l_session_options options = { .n_lanes = n_lanes, .n_context = n_context };
+
+	return t2l_session_open_with(model, &options, out, err);
+}
+
+enum t2l_status
+t2l_session_open_with(struct t2l_model *model, const struct t2l_session_options *options,
+    struct t2l_session **out, struct t2l_error *err)
+{
 	const struct decoder_config *config = &model->base->decoder.config;
+	size_t n_lanes = options->n_lanes, n_context = options->n_context;
 	struct t2l_session *session;
+	enum dtype kv_type;
 	enum t2l_status status = T2L_OK;
 
 	if (model->engine == NULL)
@@ -102,6 +130,9 @@ t2l_session_open(struct t2l_model *model, size_t n_lanes, size_t n_context,
 		return t2l_fail(err, T2L_EINVAL,
 		    "session: a context of %zu tokens; model '%s' has %d", n_context,
 		    model->base->facts.name, config->context_length);
+	status = choose_kv_type(model, options->kv_type, &kv_type, err);
+	if (status != T2L_OK)
+		return status;
 	session = calloc(1, sizeof *session);
 	if (session == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "session: out of memory");
@@ -111,8 +142,8 @@ t2l_session_open(struct t2l_model *model, size_t n_lanes, size_t n_context,
 	if (!allocate(session))
 		status = t2l_fail(err, T2L_ENOMEM, "session: out of memory for %zu lanes", n_lanes);
 	else
-		status = kv_cache_open(&session->cache, config, (int64_t)(n_lanes * n_context),
-		    engine_precise(model->engine) ? DTYPE_F32 : DTYPE_F16, err);
+		status = kv_cache_open(
+		    &session->cache, config, (int64_t)(n_lanes * n_context), kv_type, err);
 	for (size_t i = 0; i < n_lanes && status == T2L_OK; i++)
 		status = lane_open(&session->lanes[i], i, n_context, model->base->tokenizer, err);
 	if (status != T2L_OK) {

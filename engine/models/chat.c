@@ -5,6 +5,7 @@
 
 #include "engine/error.h"
 #include "engine/models/model.h"
+#include "engine/text/chat-builtin.h"
 #include "engine/text/chat.h"
 #include "engine/text/tokenizer.h"
 
@@ -31,7 +32,8 @@ choose_template(const struct base_model *base, const struct t2l_chat_options *op
 		source = tokenizer_chat_template(base->tokenizer);
 	if (source == NULL)
 		return t2l_fail(err, T2L_EUNSUPPORTED,
-		    "model '%s' has no chat template; use the plain prompt or give a template",
+		    "model '%s' has no chat template, and its tokens tell no family; name one "
+		    "(chatml, llama2, ...), give a Jinja file, or none for the plain prompt",
 		    name);
 	status = chat_template_parse(source, strlen(source), name, owned, err);
 	*template = *owned;
@@ -64,6 +66,24 @@ prepare(const struct tokenizer *tokenizer, const struct t2l_message *messages, s
 	if (gmtime_r(&seconds, now) != NULL)
 		options->now = now;
 	return chat;
+}
+
+const char *
+t2l_chat_template_name(size_t index, const char **help)
+{
+	const struct chat_builtin *builtin = chat_builtin_at(index);
+
+	if (builtin != NULL && help != NULL)
+		*help = builtin->help;
+	return builtin != NULL ? builtin->name : NULL;
+}
+
+const char *
+t2l_chat_template_source(const char *name)
+{
+	const struct chat_builtin *builtin = chat_builtin_find(name);
+
+	return builtin != NULL ? builtin->source : NULL;
 }
 
 enum t2l_status

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/text/chat-builtin.h"
 #include "engine/text/chat-template.h"
 #include "engine/text/tokenizer.h"
 
@@ -44,14 +45,23 @@ choose(const char *path, struct base_model *model, struct t2l_error *err)
 	return load_gguf(path, model, err);
 }
 
-/* A template that we can't read is no reason not to run the model on plain text: who renders a
- * chat is told why then (chat.c). */
+/* The model's own, else its family's. A template that we can't read is no reason not to run the
+ * model on plain text: who renders a chat is told why then (chat.c). */
 static void
 parse_chat_template(struct base_model *model)
 {
 	const char *source =
 	    model->tokenizer != NULL ? tokenizer_chat_template(model->tokenizer) : NULL;
+	const struct chat_builtin *builtin =
+	    model->tokenizer != NULL && source == NULL ? chat_builtin_of(model->tokenizer) : NULL;
 
+	if (builtin != NULL) {
+		source = builtin->source;
+		snprintf(model->facts.builtin_template, sizeof model->facts.builtin_template, "%s",
+		    builtin->name);
+	}
+	model->facts.has_tokenizer = model->tokenizer != NULL;
+	model->facts.has_chat_template = source != NULL;
 	if (source != NULL)
 		chat_template_parse(
 		    source, strlen(source), model->facts.name, &model->chat_template, NULL);
@@ -103,8 +113,6 @@ base_model_open_text(const char *path, struct base_model **out, struct t2l_error
 	}
 	parse_chat_template(model);
 	model->facts.vocab_size = (int)tokenizer_n_tokens(model->tokenizer);
-	model->facts.has_tokenizer = true;
-	model->facts.has_chat_template = tokenizer_chat_template(model->tokenizer) != NULL;
 	*out = model;
 	return T2L_OK;
 }
@@ -147,9 +155,6 @@ base_model_open(const char *path, struct base_model **out, struct t2l_error *err
 	}
 	decoder_state_facts(&model->decoder, &model->facts);
 	parse_chat_template(model);
-	model->facts.has_tokenizer = model->tokenizer != NULL;
-	model->facts.has_chat_template =
-	    model->tokenizer != NULL && tokenizer_chat_template(model->tokenizer) != NULL;
 	*out = model;
 	return T2L_OK;
 }

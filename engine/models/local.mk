@@ -8,6 +8,7 @@ engine_libt2l_la_SOURCES += \
 	engine/models/loader.c engine/models/loader-hf.c engine/models/loader-gguf.c \
 	engine/models/config-hf.c engine/models/vocabulary-gguf.c engine/models/loader.h \
 	engine/models/save-hf.c \
+	engine/models/quantise.c engine/models/quantise.h \
 	engine/models/encoder.c engine/models/encoder.h \
 	engine/models/encoder-weights.c engine/models/encoder-weights.h \
 	engine/models/encoder-load.c engine/models/encoder-config.c engine/models/encoder-load.h \

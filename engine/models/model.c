@@ -6,7 +6,17 @@
 
 #include "base/buffer.h"
 #include "engine/error.h"
+#include "engine/models/weights.h"
 #include "engine/text/tokenizer.h"
+
+static uint64_t
+embedding_bytes(const struct decoder *decoder)
+{
+	const struct tensor *embedding = decoder->embedding;
+
+	return dtype_row_bytes(embedding->dtype, tensor_cols(embedding)) *
+	       (uint64_t)tensor_rows(embedding);
+}
 
 enum t2l_status
 t2l_model_open(
@@ -26,6 +36,9 @@ t2l_model_open(
 	struct t2l_model_facts *facts = &model->base->facts;
 	facts->kv_bytes_per_token = 2 * (uint64_t)facts->n_layers * (uint64_t)facts->n_kv_heads *
 				    (uint64_t)facts->head_dim * (engine_precise(engine) ? 4 : 2);
+	facts->decode_bytes = facts->weight_bytes;
+	if (model->base->decoder.head != model->base->decoder.embedding)
+		facts->decode_bytes -= embedding_bytes(&model->base->decoder);
 	*out = model;
 	return T2L_OK;
 }
@@ -60,6 +73,41 @@ const struct t2l_model_facts *
 t2l_model_facts(const struct t2l_model *model)
 {
 	return &model->base->facts;
+}
+
+bool
+t2l_model_tensor(
+    const struct t2l_model *model, size_t index, struct t2l_tensor_facts *facts, uint64_t *n_bytes)
+{
+	const struct model_source *source = model->base->source;
+	const struct gguf *gguf = source != NULL ? source->gguf : NULL;
+	const struct safetensors *safetensors = source != NULL ? source->safetensors : NULL;
+	const int64_t *shape;
+
+	if (gguf != NULL && index < gguf_count(gguf)) {
+		const struct gguf_entry *entry = gguf_at(gguf, index);
+
+		*facts = (struct t2l_tensor_facts){ .name = entry->name,
+			.dtype = entry->convertible ? dtype_name(entry->dtype) : entry->type_name,
+			.n_dims = entry->n_dims < 4 ? entry->n_dims : 4 };
+		shape = entry->shape;
+		if (n_bytes != NULL)
+			*n_bytes = entry->n_bytes;
+	} else if (safetensors != NULL && index < safetensors_count(safetensors)) {
+		const struct safetensors_entry *entry = safetensors_at(safetensors, index);
+
+		*facts = (struct t2l_tensor_facts){ .name = entry->name,
+			.dtype = entry->convertible ? dtype_name(entry->dtype) : entry->dtype_text,
+			.n_dims = entry->n_dims < 4 ? entry->n_dims : 4 };
+		shape = entry->shape;
+		if (n_bytes != NULL)
+			*n_bytes = entry->n_bytes;
+	} else {
+		return false;
+	}
+	for (int i = 0; i < facts->n_dims; i++)
+		facts->shape[i] = shape[i];
+	return true;
 }
 
 static enum t2l_status

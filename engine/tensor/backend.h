@@ -85,7 +85,7 @@ struct backend {
 	    struct tensor *out);
 	void (*gather_rows_backward)(void *state, const int32_t *ids, int64_t n, int64_t cols,
 	    int64_t table_rows, const float *dout, float *dtable);
-	/* CACHE (f32, f16 or bf16) row slots[i] = x row i. */
+	/* CACHE (f32, f16, bf16 or q8_0) row slots[i] = x row i. */
 	void (*store_rows)(void *state, const struct tensor *x, const int32_t *slots,
 	    struct tensor *cache);
 
@@ -103,7 +103,8 @@ struct backend {
 	void (*rope)(void *state, const struct tensor *x, const int32_t *positions,
 	    const struct rope *rope, int head_dim, bool inverse, struct tensor *y, bool add);
 
-	/* q [rows, heads*hd]; k, v [n_kv, kv_heads*hd] in f32, f16 or bf16; out like q. */
+	/* q [rows, heads*hd]; k, v [n_kv, kv_heads*hd] in f32, f16, bf16 or (heads of whole
+	 * blocks) q8_0; out like q. */
 	void (*attention)(void *state, const struct tensor *q, const struct tensor *k,
 	    const struct tensor *v, const struct attention_shape *shape, struct tensor *out);
 	/* Recomputes the probabilities; k and v f32. */

@@ -51,7 +51,7 @@ op_store_rows(struct ops *ops, struct tensor *x, const int32_t *slots, struct te
 		return;
 	if (cache == NULL || tensor_cols(cache) != tensor_cols(x) ||
 	    (cache->dtype != DTYPE_F32 && cache->dtype != DTYPE_F16 &&
-		cache->dtype != DTYPE_BF16)) {
+		cache->dtype != DTYPE_BF16 && cache->dtype != DTYPE_Q8_0)) {
 		tape_fail(ops, T2L_EMISMATCH, "store_rows: the cache does not fit %lld columns",
 		    (long long)tensor_cols(x));
 		return;
@@ -245,9 +245,10 @@ check_attention(struct ops *ops, const struct tensor *q, const struct tensor *k,
 	if (!tape_check_f32(ops, "attention", q))
 		return false;
 	if (k == NULL || v == NULL || k->dtype != v->dtype ||
-	    (k->dtype != DTYPE_F32 && k->dtype != DTYPE_F16 && k->dtype != DTYPE_BF16)) {
-		tape_fail(
-		    ops, T2L_EINVAL, "attention: k and v must be f32, f16 or bf16, and alike");
+	    (k->dtype != DTYPE_F32 && k->dtype != DTYPE_F16 && k->dtype != DTYPE_BF16 &&
+		k->dtype != DTYPE_Q8_0)) {
+		tape_fail(ops, T2L_EINVAL,
+		    "attention: k and v must be f32, f16, bf16 or q8_0, and alike");
 		return false;
 	}
 	if (shape->head_dim < 1 || shape->n_kv_heads < 1 || shape->n_heads < 1 ||
@@ -260,6 +261,11 @@ check_attention(struct ops *ops, const struct tensor *q, const struct tensor *k,
 		    "%d",
 		    (long long)tensor_rows(q), (long long)tensor_cols(q), (long long)tensor_rows(k),
 		    (long long)tensor_cols(k), shape->n_heads, shape->n_kv_heads, shape->head_dim);
+		return false;
+	}
+	if (k->dtype == DTYPE_Q8_0 && shape->head_dim % Q8_0_BLOCK != 0) {
+		tape_fail(ops, T2L_EMISMATCH,
+		    "attention: heads of %d are no whole blocks of q8_0", shape->head_dim);
 		return false;
 	}
 	return tape_check_ranges(

@@ -4,6 +4,7 @@ engine_libt2l_la_SOURCES += \
 	engine/text/bpe.c engine/text/bpe.h \
 	engine/text/byte-level.c engine/text/byte-level.h \
 	engine/text/chat.c engine/text/chat.h \
+	engine/text/chat-builtin.c engine/text/chat-builtin.h \
 	engine/text/chat-template.c engine/text/chat-template.h \
 	engine/text/decoder.c engine/text/decoder.h \
 	engine/text/ids.c engine/text/ids.h \

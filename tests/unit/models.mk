@@ -25,3 +25,9 @@ tests_unit_test_session_LDADD = $(UNIT_LDADD)
 tests_unit_test_session_LDFLAGS = $(UNIT_LDFLAGS)
 
 # What a step of K lanes costs on a model larger than the caches:
+
+UNIT_TESTS += tests/unit/test-quantise
+tests_unit_test_quantise_SOURCES = tests/unit/test-quantise.c tests/unit/temporary-folder.h
+tests_unit_test_quantise_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_quantise_LDADD = $(UNIT_LDADD)
+tests_unit_test_quantise_LDFLAGS = $(UNIT_LDFLAGS)

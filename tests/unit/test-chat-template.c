@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/text/chat-builtin.h"
 #include "engine/text/chat-template.h"
 #include "engine/text/tokenizer.h"
 #include "tests/unit/golden-lines.h"
@@ -74,6 +75,112 @@ check_rendering(const struct chat_template *tmpl, const cJSON *line)
 		fail_msg("%s", err.message);
 	assert_string_equal(text, want);
 	free(text);
+}
+
+/* Which published template each of ours must write like, where that does not refuse. */
+static const struct {
+	const char *builtin, *published;
+	bool always_asks;  /* the published one writes the assistant's header unasked */
+	bool trims_system; /* ... the system message, or drops one that is empty */
+} layouts[] = {
+	{ "chatml", "chatml" },
+	{ "llama3", "llama3-instruct", .always_asks = true },
+	{ "phi3", "phi3.5-mini" },
+	{ "gemma", "gemma2-it" },
+	{ "mistral", "mistral-v3", .trims_system = true },
+	{ "mistral-v1", "mistral-v1-sys", .trims_system = true },
+	{ "llama2", "llama2-chat", .trims_system = true },
+	{ "zephyr", "zephyr" },
+	{ "vicuna", "vicuna" },
+	{ "alpaca", "alpaca" },
+	{ "phi2", "phi2-instruct" },
+	{ "plain", "plain" },
+};
+
+static const char *
+layout_of(const cJSON *line)
+{
+	const char *template = text_of(line, "template");
+	const char *conversation = text_of(line, "conversation");
+	bool asks = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "add_generation_prompt"));
+
+	for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+		if (strcmp(template, layouts[i].published) == 0)
+			return (layouts[i].always_asks && !asks) ||
+				       (layouts[i].trims_system &&
+					   strcmp(conversation, "empty-system") == 0)
+				   ? NULL
+				   : layouts[i].builtin;
+	return NULL;
+}
+
+static void
+builtin_templates_write_what_published_ones_write(void **state)
+{
+	struct golden_lines lines;
+	size_t n_lines = 0;
+	cJSON *line;
+
+	(void)state;
+	if (!golden_lines_open(&lines, "chat/render.jsonl"))
+		skip();
+	while ((line = golden_lines_next(&lines)) != NULL) {
+		const char *name = layout_of(line);
+		struct chat_template *tmpl = NULL;
+		struct t2l_error err = { 0 };
+
+		if (name != NULL && text_of(line, "error") == NULL) {
+			const char *source = chat_builtin_find(name)->source;
+
+			if (chat_template_parse(source, strlen(source), name, &tmpl, &err) !=
+			    T2L_OK)
+				fail_msg("%s", err.message);
+			check_rendering(tmpl, line);
+			chat_template_close(tmpl);
+			n_lines++;
+		}
+		cJSON_Delete(line);
+	}
+	assert_true(n_lines > 200);
+	golden_lines_close(&lines);
+}
+
+static void
+a_family_is_told_by_its_special_tokens(void **state)
+{
+	static const struct {
+		const char *folder, *builtin;
+	} cases[] = {
+		{ "qwen2-style", "chatml" },
+		{ "llama3-style", "llama3" },
+		{ "gemma-style", "gemma" },
+		{ "phi3-style", "phi3" },
+		{ "gpt2-style", NULL },
+		{ "llama2-style", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char relative[128];
+		const char *path;
+		const struct chat_builtin *builtin;
+		struct tokenizer *tok = NULL;
+		struct t2l_error err = { 0 };
+
+		snprintf(
+		    relative, sizeof relative, "tokenizers/%s/tokenizer.json", cases[i].folder);
+		path = golden_path(relative);
+		if (path == NULL)
+			skip();
+		if (tokenizer_open_hf(path, &tok, &err) != T2L_OK)
+			fail_msg("%s", err.message);
+		builtin = chat_builtin_of(tok);
+		if (cases[i].builtin == NULL)
+			assert_null(builtin);
+		else
+			assert_string_equal(builtin->name, cases[i].builtin);
+		tokenizer_close(tok);
+	}
 }
 
 static void
@@ -301,6 +408,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_golden_conversation_is_written_exactly),
+		cmocka_unit_test(builtin_templates_write_what_published_ones_write),
+		cmocka_unit_test(a_family_is_told_by_its_special_tokens),
 		cmocka_unit_test(rendered_text_becomes_the_ids_of_the_reference),
 		cmocka_unit_test(expressions_give_what_jinja2_gives),
 		cmocka_unit_test(an_unknown_construct_is_refused_with_its_name_and_line),

@@ -4,7 +4,9 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "engine/inference/kv-cache.h"
 #include "engine/models/model.h"
 #include "engine/text/tokenizer.h"
 
@@ -406,6 +408,83 @@ the_f16_cache_keeps_the_continuation(void **state)
 	check_greedy("models/llama2", "models/llama2/golden.safetensors", NULL);
 	engine = precise;
 	t2l_engine_close(fast);
+}
+
+/* Half the memory of f16: the answer to a short prompt is the same, and what does not fit its
+ * blocks is refused. */
+static void
+the_q8_0_cache_keeps_the_continuation(void **state)
+{
+	struct t2l_session_options options = { .n_lanes = 1, .kv_type = "q8_0" };
+	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_session *session, *exact;
+	struct t2l_error err = { 0 };
+	const char *srcdir = getenv("T2L_SRCDIR");
+	const int32_t *ours, *theirs;
+	size_t n_ours, n_theirs;
+	int32_t prompt[48];
+	char demo[4096];
+
+	(void)state;
+	assert_fails(t2l_session_open_with(model, &options, &session, &err), T2L_EUNSUPPORTED,
+	    "heads of 16");
+	options.kv_type = "q5_0";
+	assert_fails(t2l_session_open_with(model, &options, &session, &err), T2L_EINVAL, "q5_0");
+	t2l_model_close(model);
+
+	snprintf(demo, sizeof demo, "%s/share/models/demo-base", srcdir != NULL ? srcdir : ".");
+	if (access(demo, R_OK) != 0)
+		skip();
+	assert_ok(t2l_model_open(engine, demo, &model, &err));
+	for (int i = 0; i < 48; i++) /* "input>cat;output>cats;..." as bytes */
+		prompt[i] = "input> cat\noutput> cats\ninput> dog\noutput> dogs\n"[i];
+	options.kv_type = "q8_0";
+	assert_ok(t2l_session_open_with(model, &options, &session, &err));
+	exact = open_session(model, 1, 0); /* f32: the engine is precise */
+	set_prompt(session, 0, prompt, 48);
+	set_prompt(exact, 0, prompt, 48);
+	run_greedy(session, 8, NULL);
+	run_greedy(exact, 8, NULL);
+	ours = t2l_session_output_ids(session, 0, &n_ours);
+	theirs = t2l_session_output_ids(exact, 0, &n_theirs);
+	assert_int_equal(n_ours, n_theirs);
+	assert_memory_equal(ours, theirs, n_ours * sizeof *ours);
+	t2l_session_close(exact);
+	t2l_session_close(session);
+	t2l_model_close(model);
+}
+
+static size_t
+resident_bytes(void)
+{
+	long pages = 0, resident = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%ld %ld", &pages, &resident), 2);
+	fclose(file);
+	return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void
+a_cache_takes_memory_as_it_is_filled(void **state)
+{
+	struct decoder_config config = { .n_layers = 4, .n_kv_heads = 8, .head_dim = 128 };
+	size_t row_bytes = (size_t)config.n_kv_heads * (size_t)config.head_dim * 2;
+	struct kv_cache cache;
+	struct t2l_error err = { 0 };
+	size_t before;
+
+	(void)state;
+	/* 16 GB of address space; 1000 rows are 16 MB. */
+	assert_ok(kv_cache_open(&cache, &config, 1 << 20, DTYPE_F16, &err));
+	before = resident_bytes();
+	for (int layer = 0; layer < config.n_layers; layer++) {
+		memset(cache.k[layer].data, 1, 1000 * row_bytes);
+		memset(cache.v[layer].data, 1, 1000 * row_bytes);
+	}
+	assert_true(resident_bytes() - before < 2 * 8 * 1000 * row_bytes + (64 << 20));
+	kv_cache_close(&cache);
 }
 
 /* ---- the end of a run ---- */
@@ -842,6 +921,8 @@ main(void)
 		cmocka_unit_test(another_adapter_forgets_the_cache),
 		cmocka_unit_test(a_weight_scales_the_adapter),
 		cmocka_unit_test(the_f16_cache_keeps_the_continuation),
+		cmocka_unit_test(the_q8_0_cache_keeps_the_continuation),
+		cmocka_unit_test(a_cache_takes_memory_as_it_is_filled),
 		cmocka_unit_test(a_full_context_ends_with_length),
 		cmocka_unit_test(what_can_not_run_is_refused),
 		cmocka_unit_test(damaged_weights_are_told),
