@@ -37,11 +37,11 @@ static const char *const suggestions[] = {
 	NULL,
 };
 
-/* Three threads use a workplace, and each has its own: the screen (catalog and completion), the
- * lanes' worker (what is open, adapters, keeping) and the commands' worker. */
+/* Three threads use a workplace, and each has its own: the screen (catalog and completion), the one
+ * that writes (what is open, for keeping adapters) and the one that runs command lines. */
 struct desk {
-	struct context screen, lanes, commands;
-	struct buffer lanes_log;
+	struct context screen, writes, commands;
+	struct buffer writes_log;
 	const char *theme;
 	char rc[4096];
 };
@@ -75,21 +75,6 @@ take_fault(struct buffer *log, char *message, size_t size)
 	buffer_clear(log);
 }
 
-static struct t2l_adapter *
-open_adapter(void *user, int64_t id, struct t2l_error *err)
-{
-	struct desk *desk = user;
-	struct t2l_adapter *adapter;
-	char name[32];
-
-	snprintf(name, sizeof name, "#%lld", (long long)id);
-	if (workplace_adapter(&desk->lanes, name, &adapter, &(int64_t){ 0 }))
-		return adapter;
-	err->status = T2L_ENOENT;
-	take_fault(&desk->lanes_log, err->message, sizeof err->message);
-	return NULL;
-}
-
 static int64_t
 keep(void *user, const struct t2l_adapter *adapter, const char *name, const char *source,
     double generation_ms, struct t2l_error *err)
@@ -100,10 +85,10 @@ keep(void *user, const struct t2l_adapter *adapter, const char *name, const char
 	};
 	struct kept kept;
 
-	if (workplace_keep(&desk->lanes, adapter, &how, &kept))
+	if (workplace_keep(&desk->writes, adapter, &how, &kept))
 		return kept.id;
 	err->status = T2L_EIO;
-	take_fault(&desk->lanes_log, err->message, sizeof err->message);
+	take_fault(&desk->writes_log, err->message, sizeof err->message);
 	return 0;
 }
 
@@ -153,9 +138,9 @@ open_generation(struct desk *desk, const struct options *opt, struct workbench_h
 	struct t2l_error err;
 
 	if (!workplace_hypernet(
-		&desk->lanes, option_text(opt, "hypernet"), NULL, &host->hypernet) ||
-	    !workplace_encoder(&desk->lanes, option_text(opt, "encoder"), &host->encoder)) {
-		take_fault(&desk->lanes_log, why, size);
+		&desk->writes, option_text(opt, "hypernet"), NULL, &host->hypernet) ||
+	    !workplace_encoder(&desk->writes, option_text(opt, "encoder"), &host->encoder)) {
+		take_fault(&desk->writes_log, why, size);
 		host->hypernet = NULL;
 		host->encoder = NULL;
 		return false;
@@ -186,9 +171,9 @@ set_up_desk(struct desk *desk, const struct context *ctx)
 {
 	const struct output nowhere = { drop_output, NULL, false, 80 };
 
-	desk->lanes = desk->screen = desk->commands = *ctx;
-	desk->lanes.out = nowhere;
-	desk->lanes.log = (struct output){ keep_in_buffer, &desk->lanes_log, false, 80 };
+	desk->writes = desk->screen = desk->commands = *ctx;
+	desk->writes.out = nowhere;
+	desk->writes.log = (struct output){ keep_in_buffer, &desk->writes_log, false, 80 };
 	desk->screen.out = desk->screen.log = nowhere;
 	rc_path(desk->rc, sizeof desk->rc);
 	desk->screen.workplace = workplace_new();
@@ -209,7 +194,6 @@ run_desk(struct context *ctx, struct desk *desk, const struct options *opt)
 		.complete = complete,
 		.free_words = command_completions_free,
 		.setting = setting,
-		.open_adapter = open_adapter,
 		.keep = keep,
 		.no_hypernet = why,
 	};
@@ -239,7 +223,7 @@ workbench_command(struct context *ctx, const struct options *opt)
 		status = run_desk(ctx, &desk, opt);
 	workplace_free(desk.screen.workplace);
 	workplace_free(desk.commands.workplace);
-	buffer_free(&desk.lanes_log);
+	buffer_free(&desk.writes_log);
 	return status;
 }
 

@@ -28,7 +28,7 @@ describe_search(struct catalog *catalog, struct buffer *out)
 	const struct catalog_list *list = &catalog->list;
 
 	catalog_count(out, list->n_rows);
-	if (!list->trashed) {
+	if (!list->shown.trashed) {
 		buffer_text(out, " of ");
 		catalog_count(out, list->n_living);
 	}
@@ -36,15 +36,15 @@ describe_search(struct catalog *catalog, struct buffer *out)
 	    workbench_measured(catalog->view->workbench, list->elapsed_ms));
 	if (list->n_marks > 0)
 		buffer_printf(out, " %zu marked  ", list->n_marks);
-	if (list->trashed)
+	if (list->shown.trashed)
 		buffer_text(out, " in the trash  ");
-	if (list->near_label != NULL)
-		buffer_printf(out, " near: %.40s", list->near_label);
+	if (list->shown.near_label != NULL)
+		buffer_printf(out, " near: %.40s", list->shown.near_label);
 	else
-		buffer_printf(
-		    out, " sort: %s %s", store_sort_name(list->sort), draw_symbol(SYMBOL_DOWN));
-	if (list->base != NULL)
-		buffer_printf(out, "  base: %.40s", list->base);
+		buffer_printf(out, " sort: %s %s", store_sort_name(list->shown.sort),
+		    draw_symbol(SYMBOL_DOWN));
+	if (list->shown.base != NULL)
+		buffer_printf(out, "  base: %.40s", list->shown.base);
 }
 
 static void
@@ -135,7 +135,9 @@ draw_nothing(struct catalog *catalog, struct area area)
 {
 	const struct catalog_list *list = &catalog->list;
 
-	if (list->trashed)
+	if (list->page == NULL)
+		return; /* it is not known yet */
+	if (list->shown.trashed)
 		draw_string(area, 1, LEAD_COLUMNS, ROLE_DIM, "Nothing in the trash. T goes back.");
 	else if (list->n_living > 0)
 		draw_string(
@@ -159,12 +161,18 @@ draw_list(struct catalog *catalog, struct area area)
 		draw_nothing(catalog, area);
 		return;
 	}
-	catalog_columns_fit(area.columns - LEAD_COLUMNS - 1, list->near_label != NULL, widths);
+	catalog_columns_fit(
+	    area.columns - LEAD_COLUMNS - 1, list->shown.near_label != NULL, widths);
 	draw_titles(titles, widths);
 	for (int row = 0; row < area.rows; row++) {
 		size_t index = list->top + (size_t)row;
 		const struct store_adapter *adapter = catalog_list_row(list, index);
 
+		if (adapter == NULL && index < list->n_rows) {
+			draw_string(area, row, LEAD_COLUMNS, ROLE_DIM,
+			    draw_symbol(SYMBOL_ELLIPSIS)); /* on its way */
+			continue;
+		}
 		if (adapter == NULL)
 			break;
 		draw_row(catalog, area, row, adapter, widths, index == list->cursor);
@@ -217,7 +225,6 @@ catalog_draw(struct view *view, struct area area)
 	struct area list;
 
 	catalog_list_refresh(&catalog->list, false);
-	catalog_pursue_near(catalog);
 	draw_search(catalog, area_top(&area, 1));
 	draw_message(catalog, &area);
 	catalog->details_in_sight =
@@ -233,4 +240,5 @@ catalog_draw(struct view *view, struct area area)
 		draw_list(catalog, list);
 		draw_details(catalog, area);
 	}
+	catalog_pursue(catalog);
 }

@@ -1,4 +1,6 @@
-/* catalog-jobs.c - the Catalog view's work for the worker: writes, and questions of meaning. */
+/* catalog-jobs.c - the Catalog view's work for other threads: searches, writes, questions of
+ * meaning.
+ */
 
 #include "config.h"
 
@@ -24,9 +26,8 @@ struct catalog_job {
 	char message[1024]; /* what went wrong, or what was done */
 	bool failed;
 	struct store_adapters *found;
-	struct store_query query;
-	struct store_vector vector;
-	float *values; /* of the vector */
+	struct catalog_query query;
+	float *values; /* a sentence's embedding */
 };
 
 static void
@@ -38,6 +39,7 @@ release(struct job *job)
 	free(mine->ids);
 	free(mine->text);
 	free(mine->before);
+	catalog_query_free(&mine->query);
 	free(mine->values);
 	free(mine);
 }
@@ -182,14 +184,7 @@ write_undo(struct store *store, struct catalog_job *job)
 }
 
 static enum store_status
-write_history(struct store *store, struct catalog_job *job)
-{
-	return store_history_add(store, STORE_HISTORY_SEARCH, job->text);
-}
-
-/* On the worker, with a store of its own: the screen's is the screen's. */
-static void
-run_write(struct worker *worker, struct job *base)
+write_what(struct store *store, struct job *base)
 {
 	static enum store_status (*const writes[])(
 	    struct store * store, struct catalog_job * job) = {
@@ -200,21 +195,18 @@ run_write(struct worker *worker, struct job *base)
 		[WRITE_TRASH] = write_trash,
 		[WRITE_UNDO] = write_undo,
 		[WRITE_RESTORE] = write_restore,
-		[WRITE_HISTORY] = write_history,
 	};
 	struct catalog_job *job = (struct catalog_job *)base;
-	struct store *store;
 
-	if (store_open(worker_host(worker)->home, STORE_READ_WRITE, job->message,
-		sizeof job->message, &store) != STORE_OK) {
-		job->failed = true;
-		return;
-	}
-	if (writes[job->write](store, job) != STORE_OK) {
-		job->failed = true;
-		snprintf(job->message, sizeof job->message, "%s", store_error(store));
-	}
-	store_close(store);
+	return writes[job->write](store, job);
+}
+
+static void
+run_write(struct worker *worker, struct job *base)
+{
+	struct catalog_job *job = (struct catalog_job *)base;
+
+	job->failed = !worker_write(worker, base, write_what, job->message, sizeof job->message);
 }
 
 static void
@@ -222,12 +214,10 @@ write_done(struct catalog_job *job)
 {
 	struct catalog *catalog = job->catalog;
 
-	/* A history that cannot be written is no reason to complain. */
-	if (job->write == WRITE_HISTORY)
-		return;
 	if (!job->failed && (job->write == WRITE_TRASH || job->write == WRITE_RESTORE))
 		catalog_list_unmark_all(&catalog->list);
 	catalog_list_refresh(&catalog->list, true);
+	catalog_pursue(catalog);
 	if (job->message[0] != '\0')
 		workbench_status(catalog->view->workbench, job->failed ? ROLE_BAD : ROLE_GOOD, "%s",
 		    job->message);
@@ -257,26 +247,53 @@ catalog_write(struct catalog *catalog, enum catalog_write write, const int64_t *
 	submit(job);
 }
 
-/* ---- searches by meaning ---- */
+/* ---- searches ---- */
 
-/* The store that they go to is kept: the embeddings it has read stay in memory. */
 static void
 run_search(struct worker *worker, struct job *base)
 {
 	struct catalog_job *job = (struct catalog_job *)base;
-	struct catalog *catalog = job->catalog;
+	struct store *store = worker_store(worker, job->message, sizeof job->message);
 
 	job->failed = true;
-	if (catalog->near_store == NULL &&
-	    store_open(worker_host(worker)->home, STORE_READ_ONLY, job->message,
-		sizeof job->message, &catalog->near_store) != STORE_OK)
+	if (store == NULL || job_cancelled(base))
 		return;
-	if (job_cancelled(base))
-		return;
-	if (store_search(catalog->near_store, &job->query, &job->found) == STORE_OK)
+	if (store_search(store, &job->query.query, &job->found) == STORE_OK)
 		job->failed = false;
-	else
-		snprintf(job->message, sizeof job->message, "%s", store_error(catalog->near_store));
+	else if (!job_cancelled(base))
+		snprintf(job->message, sizeof job->message, "%s", store_error(store));
+}
+
+static void
+search_done(struct catalog_job *job)
+{
+	struct catalog *catalog = job->catalog;
+
+	catalog_list_done(&catalog->list, job->query.number, job->found, job->message);
+	job->found = NULL;
+	if (!catalog->typing)
+		catalog_take_message(catalog);
+	catalog_pursue(catalog);
+}
+
+void
+catalog_pursue(struct catalog *catalog)
+{
+	struct catalog_query query;
+	struct catalog_job *job;
+
+	if (!catalog_list_query(&catalog->list, &query))
+		return;
+	job = new_job(catalog, TOPIC_SEARCH, run_search, search_done);
+	if (job == NULL) {
+		catalog_query_free(&query);
+		catalog_list_done(&catalog->list, query.number, NULL, "out of memory");
+		return;
+	}
+	job->query = query;
+	if (query.query.near != NULL)
+		job->query.query.near = &job->query.vector;
+	submit(job);
 }
 
 /* An adapter whose description nobody embedded has no neighbours: nothing is shown. */
@@ -285,76 +302,21 @@ nearest_done(struct catalog_job *job)
 {
 	if (job->failed || job->found == NULL)
 		return;
-	catalog_details_nearest(&job->catalog->details, job->query.near_id, job->found);
+	catalog_details_nearest(&job->catalog->details, job->query.query.near_id, job->found);
 	job->found = NULL;
 }
 
 void
 catalog_ask_nearest(struct catalog *catalog, int64_t id)
 {
-	struct catalog_job *job = new_job(catalog, TOPIC_SEARCH, run_search, nearest_done);
+	struct catalog_job *job = new_job(catalog, TOPIC_NEAR, run_search, nearest_done);
 
 	if (job == NULL)
 		return;
-	job->query = (struct store_query){
+	job->query.query = (struct store_query){
 		.sort = STORE_SORT_NEAREST, .near_id = id, .limit = NEAREST_ROWS
 	};
 	submit(job);
-}
-
-static void
-near_done(struct catalog_job *job)
-{
-	struct catalog *catalog = job->catalog;
-
-	catalog->nearing = false;
-	if (job->found == NULL && job->message[0] == '\0') {
-		catalog->list.near_wanted = true; /* dropped for newer work */
-		return;
-	}
-	if (job->failed)
-		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", job->message);
-	catalog_list_near_done(&catalog->list, job->failed ? NULL : job->found, job->message);
-	if (job->failed)
-		catalog->list.message[0] = '\0'; /* the status line has it */
-	else
-		job->found = NULL;
-	catalog_pursue_near(catalog);
-}
-
-void
-catalog_pursue_near(struct catalog *catalog)
-{
-	struct catalog_list *list = &catalog->list;
-	struct buffer text = { 0 };
-	struct catalog_job *job;
-
-	if (!list->near_wanted || catalog->nearing || catalog->embedding)
-		return;
-	job = new_job(catalog, TOPIC_SEARCH, run_search, near_done);
-	if (job == NULL)
-		return;
-	catalog_list_near_query(list, &job->query, &job->vector, &text);
-	/* The list may change while the worker reads: the job has its own copies. */
-	job->text = buffer_take(&text);
-	job->query.text = job->text;
-	if (job->query.near != NULL) {
-		job->before = strdup(job->vector.encoder_fingerprint);
-		job->values = malloc(job->vector.n_values * sizeof *job->values);
-		if (job->values != NULL)
-			memcpy(job->values, job->vector.values,
-			    job->vector.n_values * sizeof *job->values);
-		job->vector.encoder_fingerprint = job->before;
-		job->vector.values = job->values;
-		job->query.near = &job->vector;
-	}
-	if (job->text == NULL ||
-	    (job->query.near != NULL && (job->before == NULL || job->values == NULL))) {
-		release(&job->job);
-		workbench_status(catalog->view->workbench, ROLE_BAD, "out of memory");
-		return;
-	}
-	catalog->nearing = submit(job);
 }
 
 /* ---- what is near to a sentence ---- */
@@ -385,10 +347,9 @@ embed_done(struct catalog_job *job)
 	catalog->embedding = false;
 	if (job->failed)
 		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", job->message);
-	else if (job->values != NULL &&
-		 !catalog_list_near_vector(&catalog->list, &vector, job->text))
-		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", catalog->list.message);
-	catalog_pursue_near(catalog);
+	else if (job->values != NULL)
+		catalog_list_near_vector(&catalog->list, &vector, job->text);
+	catalog_pursue(catalog);
 }
 
 void
@@ -401,7 +362,7 @@ catalog_ask_near_sentence(struct catalog *catalog, const char *sentence)
 		    "no encoder is there to read the sentence; ~ and Enter compares with the row");
 		return;
 	}
-	job = new_job(catalog, TOPIC_SEARCH, run_embed, embed_done);
+	job = new_job(catalog, TOPIC_NEAR, run_embed, embed_done);
 	if (job == NULL)
 		return;
 	job->text = strdup(sentence);

@@ -1,5 +1,7 @@
 /* catalog-list.c - a window of rows over a search of any size. */
 
+#include "config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,78 +14,297 @@
 #define NEAR_ROWS 1000 /* farther ones have nothing to do with what was asked */
 #define CHECKED_MARKS 256
 
-/* ---- searching ---- */
+/* ---- searches ---- */
 
 static void
-remember_failure(struct catalog_list *list)
+search_free(struct catalog_search *search)
 {
-	const char *sentence = store_error(list->store);
-
-	visible_copy(list->message, sizeof list->message, sentence, strlen(sentence), 0);
+	free(search->text);
+	free(search->base);
+	free(search->near_label);
+	free(search->near_values);
+	free(search->near_encoder);
+	*search = (struct catalog_search){ 0 };
 }
 
-/* The text that the store sees: what was typed, and the base. */
-static void
-full_text(const struct catalog_list *list, const char *text, struct buffer *out)
+static char *
+copy_text(const char *text, bool *fine)
 {
-	if (list->base != NULL)
-		buffer_printf(out, "base:\"%s\" ", list->base);
-	buffer_text(out, text);
+	char *copy = text != NULL ? strdup(text) : NULL;
+
+	*fine = *fine && (text == NULL || copy != NULL);
+	return copy;
+}
+
+static float *
+copy_values(const float *values, size_t n, bool *fine)
+{
+	float *copy = values != NULL ? malloc(n * sizeof *copy) : NULL;
+
+	*fine = *fine && (values == NULL || copy != NULL);
+	if (copy != NULL)
+		memcpy(copy, values, n * sizeof *copy);
+	return copy;
+}
+
+static bool
+search_copy(struct catalog_search *to, const struct catalog_search *from)
+{
+	bool fine = true;
+	struct catalog_search copy = *from;
+
+	copy.text = copy_text(from->text, &fine);
+	copy.base = copy_text(from->base, &fine);
+	copy.near_label = copy_text(from->near_label, &fine);
+	copy.near_encoder = copy_text(from->near_encoder, &fine);
+	copy.near_values = copy_values(from->near_values, from->n_near_values, &fine);
+	if (!fine) {
+		search_free(&copy);
+		return false;
+	}
+	search_free(to);
+	*to = copy;
+	return true;
 }
 
 static void
-take_page(struct catalog_list *list, struct store_adapters *page, size_t first)
+out_of_memory(struct catalog_list *list)
+{
+	snprintf(list->message, sizeof list->message, "out of memory");
+}
+
+/* What was changed in list->wanted is to be searched for. */
+static void
+want_search(struct catalog_list *list)
+{
+	list->want = WANT_SEARCH;
+	list->want_row = 0;
+	list->broken = false;
+}
+
+static void
+want_rows(struct catalog_list *list, size_t row)
+{
+	if (list->want == WANT_SEARCH)
+		return;
+	list->want = WANT_ROWS;
+	list->want_row = row;
+}
+
+bool
+catalog_list_open(struct catalog_list *list, struct store *store)
+{
+	*list = (struct catalog_list){ .store = store, .height = 1 };
+	list->shown.text = strdup("");
+	list->wanted.text = strdup("");
+	if (list->shown.text == NULL || list->wanted.text == NULL) {
+		catalog_list_close(list);
+		return false;
+	}
+	want_search(list);
+	return true;
+}
+
+void
+catalog_list_close(struct catalog_list *list)
 {
 	store_free(list->page);
-	list->page = page;
-	list->page_first = first;
-	list->n_rows = (size_t)page->n_matching;
-	list->n_living = page->n_living;
-	list->message[0] = '\0';
+	search_free(&list->shown);
+	search_free(&list->wanted);
+	free(list->marks);
+	*list = (struct catalog_list){ 0 };
 }
 
-/* Reads the window that holds row INDEX of the search for TEXT. */
-static bool
-load(struct catalog_list *list, const char *text, size_t index)
+void
+catalog_list_search(struct catalog_list *list, const char *text)
 {
-	struct buffer full = { 0 };
-	struct store_adapters *page;
-	struct store_query query = {
-		.sort = list->sort,
-		.trashed = list->trashed,
-		.offset = index > PAGE_ROWS / 2 ? index - PAGE_ROWS / 2 : 0,
-		.limit = PAGE_ROWS,
-	};
-	uint64_t generation = store_generation(list->store);
-	enum store_status status;
+	char *copy = strdup(text);
 
-	full_text(list, text, &full);
-	query.text = buffer_string(&full);
-	if (list->sort == STORE_SORT_NEAREST) {
-		/* Only whether the words and filters are acceptable, and then by somebody else. */
-		query.sort = STORE_SORT_NEWEST;
-		query.limit = 0;
+	if (copy == NULL) {
+		out_of_memory(list);
+		return;
 	}
-	if (buffer_failed(&full)) {
-		snprintf(list->message, sizeof list->message, "out of memory");
-		buffer_free(&full);
+	free(list->wanted.text);
+	list->wanted.text = copy;
+	want_search(list);
+}
+
+bool
+catalog_list_base(struct catalog_list *list, const char *base)
+{
+	char *copy = NULL;
+
+	/* The search has no way to write a quote inside quotes. */
+	if (base != NULL && strchr(base, '"') != NULL) {
+		snprintf(list->message, sizeof list->message,
+		    "a base with a quote in its name cannot be searched for");
 		return false;
 	}
-	status = store_search(list->store, &query, &page);
-	buffer_free(&full);
-	if (status != STORE_OK) {
-		remember_failure(list);
+	if (base != NULL && (copy = strdup(base)) == NULL) {
+		out_of_memory(list);
 		return false;
 	}
-	list->generation = generation;
-	if (list->sort == STORE_SORT_NEAREST) {
-		store_free(page);
-		list->message[0] = '\0';
-		list->near_wanted = true;
-	} else {
-		take_page(list, page, query.offset);
-	}
+	free(list->wanted.base);
+	list->wanted.base = copy;
+	want_search(list);
 	return true;
+}
+
+void
+catalog_list_trash(struct catalog_list *list, bool trashed)
+{
+	list->wanted.trashed = trashed;
+	want_search(list);
+}
+
+/* ---- by meaning ---- */
+
+static void
+forget_near(struct catalog_search *search)
+{
+	free(search->near_label);
+	free(search->near_values);
+	free(search->near_encoder);
+	search->near_label = search->near_encoder = NULL;
+	search->near_values = NULL;
+	search->n_near_values = 0;
+	search->near_id = 0;
+	if (search->sort == STORE_SORT_NEAREST)
+		search->sort = search->far_sort;
+}
+
+void
+catalog_list_far(struct catalog_list *list)
+{
+	forget_near(&list->wanted);
+	want_search(list);
+}
+
+void
+catalog_list_sort(struct catalog_list *list, int by)
+{
+	int n = STORE_SORT_NEAREST; /* the last; it is not for choosing by itself */
+
+	forget_near(&list->wanted);
+	list->wanted.sort = (enum store_sort)(((int)list->wanted.sort + by % n + n) % n);
+	want_search(list);
+}
+
+static void
+go_near(struct catalog_list *list, int64_t id, const struct store_vector *vector, const char *label)
+{
+	struct catalog_search *wanted = &list->wanted;
+	bool fine = true;
+	char *copy = copy_text(label, &fine), *encoder = NULL;
+	float *values = NULL;
+
+	if (vector != NULL) {
+		encoder = copy_text(vector->encoder_fingerprint, &fine);
+		values = copy_values(vector->values, vector->n_values, &fine);
+	}
+	if (!fine) {
+		free(copy);
+		free(encoder);
+		free(values);
+		out_of_memory(list);
+		return;
+	}
+	forget_near(wanted);
+	wanted->near_label = copy;
+	wanted->near_id = id;
+	wanted->near_encoder = encoder;
+	wanted->near_values = values;
+	wanted->n_near_values = vector != NULL ? vector->n_values : 0;
+	wanted->far_sort = wanted->sort;
+	wanted->sort = STORE_SORT_NEAREST;
+	want_search(list);
+}
+
+void
+catalog_list_near_row(struct catalog_list *list, int64_t id, const char *label)
+{
+	go_near(list, id, NULL, label);
+}
+
+void
+catalog_list_near_vector(
+    struct catalog_list *list, const struct store_vector *vector, const char *label)
+{
+	go_near(list, 0, vector, label);
+}
+
+/* ---- asking ---- */
+
+/* The text that the store sees: what was typed, and the base. */
+static char *
+full_text(const struct catalog_search *search)
+{
+	struct buffer text = { 0 };
+
+	if (search->base != NULL)
+		buffer_printf(&text, "base:\"%s\" ", search->base);
+	buffer_text(&text, search->text);
+	return buffer_take(&text);
+}
+
+static bool
+query_make(const struct catalog_search *search, size_t row, struct catalog_query *out)
+{
+	bool near = search->sort == STORE_SORT_NEAREST, fine = true;
+
+	out->text = full_text(search);
+	out->encoder = copy_text(search->near_encoder, &fine);
+	out->values = copy_values(search->near_values, search->n_near_values, &fine);
+	out->vector = (struct store_vector){ out->encoder, out->values, search->n_near_values };
+	out->query = (struct store_query){ .text = out->text,
+		.sort = search->sort,
+		.trashed = search->trashed,
+		.offset = !near && row > PAGE_ROWS / 2 ? row - PAGE_ROWS / 2 : 0,
+		.limit = near ? NEAR_ROWS : PAGE_ROWS,
+		.near = near && search->near_id == 0 ? &out->vector : NULL,
+		.near_id = search->near_id };
+	if (fine && out->text != NULL)
+		return true;
+	catalog_query_free(out);
+	return false;
+}
+
+bool
+catalog_list_query(struct catalog_list *list, struct catalog_query *query)
+{
+	bool search = list->want == WANT_SEARCH;
+
+	if (list->want == WANT_NOTHING || (!search && list->awaited))
+		return false;
+	list->want = WANT_NOTHING;
+	*query = (struct catalog_query){ .number = ++list->n_asked };
+	if (!query_make(search ? &list->wanted : &list->shown, list->want_row, query)) {
+		out_of_memory(list);
+		return false;
+	}
+	/* Before the store is asked: what changes in between will be seen as a change. */
+	list->asked_generation = store_generation(list->store);
+	list->asked_offset = query->query.offset;
+	list->awaited = true;
+	list->search_awaited = search;
+	return true;
+}
+
+void
+catalog_query_free(struct catalog_query *query)
+{
+	free(query->text);
+	free(query->encoder);
+	free(query->values);
+	query->text = query->encoder = NULL;
+	query->values = NULL;
+}
+
+static bool
+in_window(const struct catalog_list *list, size_t index)
+{
+	return list->page != NULL && index >= list->page_first &&
+	       index - list->page_first < list->page->n_rows;
 }
 
 static void
@@ -102,221 +323,6 @@ keep_in_sight(struct catalog_list *list)
 		list->top = last_top;
 }
 
-/* Asks anew, from the first row on. */
-static bool
-search(struct catalog_list *list, const char *text)
-{
-	if (!load(list, text, 0))
-		return false;
-	if (list->page != NULL)
-		list->elapsed_ms = list->page->elapsed_ms;
-	list->cursor = list->top = 0;
-	return true;
-}
-
-bool
-catalog_list_open(struct catalog_list *list, struct store *store)
-{
-	*list = (struct catalog_list){ .store = store, .text = strdup(""), .height = 1 };
-	if (list->text == NULL)
-		return false;
-	search(list, "");
-	return true;
-}
-
-void
-catalog_list_close(struct catalog_list *list)
-{
-	store_free(list->page);
-	free(list->text);
-	free(list->base);
-	free(list->near_label);
-	free(list->near_values);
-	free(list->near_encoder);
-	free(list->marks);
-	*list = (struct catalog_list){ 0 };
-}
-
-bool
-catalog_list_search(struct catalog_list *list, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy == NULL || !search(list, text)) {
-		free(copy);
-		return false;
-	}
-	free(list->text);
-	list->text = copy;
-	return true;
-}
-
-/* Searches with what was just changed in LIST; on failure the caller puts it back. */
-static bool
-search_again(struct catalog_list *list)
-{
-	return search(list, list->text);
-}
-
-bool
-catalog_list_base(struct catalog_list *list, const char *base)
-{
-	char *before = list->base, *copy = NULL;
-
-	/* The search has no way to write a quote inside quotes. */
-	if (base != NULL && strchr(base, '"') != NULL) {
-		snprintf(list->message, sizeof list->message,
-		    "a base with a quote in its name cannot be searched for");
-		return false;
-	}
-	if (base != NULL && (copy = strdup(base)) == NULL)
-		return false;
-	list->base = copy;
-	if (!search_again(list)) {
-		list->base = before;
-		free(copy);
-		return false;
-	}
-	free(before);
-	return true;
-}
-
-bool
-catalog_list_trash(struct catalog_list *list, bool trashed)
-{
-	bool before = list->trashed;
-
-	list->trashed = trashed;
-	if (search_again(list)) {
-		catalog_list_unmark_all(list);
-		return true;
-	}
-	list->trashed = before;
-	return false;
-}
-
-/* ---- by meaning ---- */
-
-static void
-forget_near(struct catalog_list *list)
-{
-	free(list->near_label);
-	free(list->near_values);
-	free(list->near_encoder);
-	list->near_label = list->near_encoder = NULL;
-	list->near_values = NULL;
-	list->n_near_values = 0;
-	list->near_id = 0;
-	list->near_wanted = false;
-	if (list->sort == STORE_SORT_NEAREST)
-		list->sort = list->far_sort;
-}
-
-bool
-catalog_list_far(struct catalog_list *list)
-{
-	forget_near(list);
-	return search_again(list);
-}
-
-bool
-catalog_list_sort(struct catalog_list *list, int by)
-{
-	int n = STORE_SORT_NEAREST; /* the last; it is not for choosing by itself */
-
-	forget_near(list);
-	list->sort = (enum store_sort)(((int)list->sort + by % n + n) % n);
-	return search_again(list);
-}
-
-/* Goes over to nearness; a failure leaves the message and ends it. */
-static bool
-go_near(struct catalog_list *list)
-{
-	char message[sizeof list->message];
-
-	if (list->sort != STORE_SORT_NEAREST)
-		list->far_sort = list->sort;
-	list->sort = STORE_SORT_NEAREST;
-	if (list->near_label != NULL && search_again(list))
-		return true;
-	snprintf(message, sizeof message, "%s", list->message);
-	catalog_list_far(list);
-	memcpy(list->message, message, sizeof message);
-	return false;
-}
-
-bool
-catalog_list_near_row(struct catalog_list *list, int64_t id, const char *label)
-{
-	char *copy = strdup(label);
-
-	forget_near(list);
-	list->near_label = copy;
-	list->near_id = id;
-	return go_near(list);
-}
-
-bool
-catalog_list_near_vector(
-    struct catalog_list *list, const struct store_vector *vector, const char *label)
-{
-	float *values = malloc(vector->n_values * sizeof *values);
-	char *copy = strdup(label), *encoder = strdup(vector->encoder_fingerprint);
-
-	if (values == NULL || copy == NULL || encoder == NULL) {
-		free(values);
-		free(copy);
-		free(encoder);
-		snprintf(list->message, sizeof list->message, "out of memory");
-		return false;
-	}
-	memcpy(values, vector->values, vector->n_values * sizeof *values);
-	forget_near(list);
-	list->near_label = copy;
-	list->near_values = values;
-	list->n_near_values = vector->n_values;
-	list->near_encoder = encoder;
-	return go_near(list);
-}
-
-void
-catalog_list_near_query(struct catalog_list *list, struct store_query *query,
-    struct store_vector *vector, struct buffer *text)
-{
-	full_text(list, list->text, text);
-	*vector =
-	    (struct store_vector){ list->near_encoder, list->near_values, list->n_near_values };
-	*query = (struct store_query){ .text = buffer_string(text),
-		.sort = STORE_SORT_NEAREST,
-		.trashed = list->trashed,
-		.limit = NEAR_ROWS,
-		.near = list->near_id == 0 ? vector : NULL,
-		.near_id = list->near_id };
-	list->near_wanted = false;
-}
-
-void
-catalog_list_near_done(struct catalog_list *list, struct store_adapters *page, const char *message)
-{
-	if (list->sort != STORE_SORT_NEAREST) { /* ended meanwhile */
-		store_free(page);
-		return;
-	}
-	if (page == NULL) {
-		catalog_list_far(list);
-		visible_copy(list->message, sizeof list->message, message, strlen(message), 0);
-		return;
-	}
-	if (page->n_matching > page->n_rows)
-		page->n_matching = page->n_rows;
-	take_page(list, page, 0);
-	list->elapsed_ms = page->elapsed_ms;
-	keep_in_sight(list);
-}
-
-/* ---- refreshing ---- */
-
 /* Adapters that are gone (or came out of the trash) cannot stay marked. */
 static void
 drop_dead_marks(struct catalog_list *list)
@@ -330,7 +336,7 @@ drop_dead_marks(struct catalog_list *list)
 		bool alive = false;
 
 		if (store_get(list->store, list->marks[i], &adapter) == STORE_OK) {
-			alive = (adapter->trashed_ms != 0) == list->trashed;
+			alive = (adapter->trashed_ms != 0) == list->shown.trashed;
 			store_free(adapter);
 		}
 		if (alive)
@@ -339,21 +345,27 @@ drop_dead_marks(struct catalog_list *list)
 	list->n_marks = kept;
 }
 
-bool
-catalog_list_refresh(struct catalog_list *list, bool always)
+static void
+take_page(struct catalog_list *list, struct store_adapters *page)
 {
-	const struct store_adapter *current;
-	int64_t id;
+	/* A search by meaning is one page: what is farther away is no row. */
+	if (list->shown.sort == STORE_SORT_NEAREST && page->n_matching > page->n_rows)
+		page->n_matching = page->n_rows;
+	store_free(list->page);
+	list->page = page;
+	list->page_first = list->asked_offset;
+	list->n_rows = (size_t)page->n_matching;
+	list->n_living = page->n_living;
+	list->generation = list->asked_generation;
+	list->message[0] = '\0';
+	list->broken = false;
+}
 
-	if (!always && store_generation(list->store) == list->generation)
-		return false;
-	current = catalog_list_current(list);
-	id = current != NULL ? current->id : 0;
-	if (!load(list, list->text, list->cursor)) {
-		list->generation = store_generation(list->store);
-		return true;
-	}
-	for (size_t i = 0; list->page != NULL && i < list->page->n_rows && id != 0; i++)
+/* The cursor goes to the adapter it was on, if that is among the new rows. */
+static void
+follow(struct catalog_list *list, int64_t id)
+{
+	for (size_t i = 0; i < list->page->n_rows && id != 0; i++)
 		if (list->page->rows[i].id == id) {
 			size_t at = list->page_first + i, above = list->cursor - list->top;
 
@@ -361,31 +373,95 @@ catalog_list_refresh(struct catalog_list *list, bool always)
 			list->top = at > above ? at - above : 0;
 			break;
 		}
-	drop_dead_marks(list);
-	keep_in_sight(list);
+}
+
+/* Whose rows they are is known now. */
+static bool
+take_search(struct catalog_list *list)
+{
+	bool trashed = list->shown.trashed;
+
+	if (!search_copy(&list->shown, &list->wanted))
+		return false;
+	if (trashed != list->shown.trashed)
+		catalog_list_unmark_all(list);
+	list->cursor = list->top = 0;
+	list->want = WANT_NOTHING;
 	return true;
 }
 
-/* ---- rows ---- */
-
-static bool
-in_window(const struct catalog_list *list, size_t index)
+static void
+refused(struct catalog_list *list, const char *message)
 {
-	return list->page != NULL && index >= list->page_first &&
-	       index - list->page_first < list->page->n_rows;
+	visible_copy(list->message, sizeof list->message, message, strlen(message), 0);
+	if (!list->search_awaited) {
+		list->broken = true;
+		return;
+	}
+	list->asked_generation = list->generation;
+	if (!search_copy(&list->wanted, &list->shown))
+		out_of_memory(list);
 }
+
+void
+catalog_list_done(
+    struct catalog_list *list, uint64_t number, struct store_adapters *page, const char *message)
+{
+	size_t at = list->cursor - list->page_first;
+	int64_t id;
+
+	if (number != list->n_asked || !list->awaited) {
+		store_free(page);
+		return;
+	}
+	list->awaited = false;
+	if (list->want == WANT_SEARCH) { /* something newer is about to be asked */
+		store_free(page);
+		return;
+	}
+	if (page == NULL) {
+		refused(list, message);
+		return;
+	}
+	if (list->search_awaited && !take_search(list)) {
+		store_free(page);
+		out_of_memory(list);
+		return;
+	}
+	id = !list->search_awaited && in_window(list, list->cursor) ? list->page->rows[at].id : 0;
+	take_page(list, page);
+	if (list->search_awaited) {
+		list->elapsed_ms = page->elapsed_ms;
+	} else {
+		follow(list, id);
+		drop_dead_marks(list);
+	}
+	keep_in_sight(list);
+}
+
+/* ---- refreshing ---- */
+
+void
+catalog_list_refresh(struct catalog_list *list, bool always)
+{
+	if (!always && store_generation(list->store) == list->asked_generation)
+		return;
+	list->broken = false;
+	want_rows(list, list->cursor);
+}
+
+/* ---- rows ---- */
 
 const struct store_adapter *
 catalog_list_row(struct catalog_list *list, size_t index)
 {
 	if (index >= list->n_rows)
 		return NULL;
-	if (!in_window(list, index)) {
-		if (!load(list, list->text, index))
-			return NULL;
-		keep_in_sight(list); /* there may be fewer rows than before */
-	}
-	return in_window(list, index) ? &list->page->rows[index - list->page_first] : NULL;
+	if (in_window(list, index))
+		return &list->page->rows[index - list->page_first];
+	if (!list->broken)
+		want_rows(list, index);
+	return NULL;
 }
 
 const struct store_adapter *
@@ -401,6 +477,7 @@ catalog_list_move(struct catalog_list *list, long by)
 		list->cursor = 0;
 	else
 		list->cursor += (size_t)by; /* modular, as by is when negative */
+	list->broken = false;
 	keep_in_sight(list);
 }
 
@@ -408,6 +485,7 @@ void
 catalog_list_move_to(struct catalog_list *list, size_t index)
 {
 	list->cursor = index;
+	list->broken = false;
 	keep_in_sight(list);
 }
 

@@ -2,12 +2,10 @@
  * ui/catalog-list.h - the rows of a search in the catalog, the row under the cursor, the marks.
  *
  * Knows nothing of the screen. Only a window of rows around what is shown is in memory, so that a
- * catalog of any size scrolls alike. A search that the store refuses leaves the last rows as they
- * are and its sentence in message. One thread, the store handle's.
- *
- * A search by meaning looks at all embeddings, which takes too long to wait for: the list says what
- * is wanted, somebody else asks the store (catalog_list_near_query()) and brings the rows
- * (catalog_list_near_done()); until then the last rows stay.
+ * catalog of any size scrolls alike. The list never searches itself, since that may take longer
+ * than a screen can wait: it says what it wants to know (catalog_list_query()), somebody else asks
+ * the store and brings the rows (catalog_list_done()); until then the last rows stay. A search that
+ * the store refuses leaves them as they are and its sentence in message. Screen thread.
  */
 #ifndef UI_CATALOG_LIST_H
 #define UI_CATALOG_LIST_H
@@ -19,10 +17,7 @@
 #include "base/buffer.h"
 #include "store/store.h"
 
-struct catalog_list {
-	struct store *store;
-
-	/* The search whose rows these are. */
+struct catalog_search {
 	char *text;		  /* words and filters, as typed */
 	char *base;		  /* only adapters of this base; NULL: all */
 	enum store_sort sort;	  /* STORE_SORT_NEAREST while near_label is set */
@@ -33,9 +28,29 @@ struct catalog_list {
 	float *near_values;
 	size_t n_near_values;
 	char *near_encoder; /* fingerprint */
-	bool near_wanted;   /* the rows are not yet those of the search by meaning */
+};
 
-	struct store_adapters *page; /* rows page_first, page_first + 1, ... of n_rows */
+enum catalog_want {
+	WANT_NOTHING,
+	WANT_ROWS,  /* others of the search that is shown; waits for what is asked already */
+	WANT_SEARCH /* takes the place of what is asked already */
+};
+
+struct catalog_list {
+	struct store *store; /* the screen's: tells of changes, and whether marked ones live */
+
+	struct catalog_search shown;  /* whose rows these are */
+	struct catalog_search wanted; /* another one until its rows come */
+	enum catalog_want want;
+	size_t want_row;	      /* around which */
+	uint64_t n_asked;	      /* number of the last query */
+	bool awaited, search_awaited; /* its rows (of another search) have not come yet */
+	uint64_t asked_generation;    /* of the catalog, when it was asked */
+	size_t asked_offset;
+	bool broken; /* the last rows could not be read: not to be asked for again */
+
+	struct store_adapters
+	    *page; /* rows page_first, page_first + 1, ... of n_rows; NULL: none yet */
 	size_t page_first;
 	size_t n_rows;
 	uint64_t n_living;
@@ -49,40 +64,50 @@ struct catalog_list {
 	char message[512]; /* why the last search was not possible; "" when it was */
 };
 
-/* Shows everything, newest first. False: out of memory. A store that cannot be read gives an empty
- * list and a message. */
+/* Wants everything, newest first. False: out of memory. */
 bool catalog_list_open(struct catalog_list *list, struct store *store);
 void catalog_list_close(struct catalog_list *list);
 
-/* ---- what is searched; each goes to the first row, or fails with a message ---- */
+/* ---- what is searched; goes to the first row once its rows are there ---- */
 
-bool catalog_list_search(struct catalog_list *list, const char *text);
-bool catalog_list_base(struct catalog_list *list, const char *base); /* NULL: all bases */
-bool catalog_list_trash(struct catalog_list *list, bool trashed);
+void catalog_list_search(struct catalog_list *list, const char *text);
+/* NULL: all bases. False with a message: there is no way to search for BASE. */
+bool catalog_list_base(struct catalog_list *list, const char *base);
+void catalog_list_trash(struct catalog_list *list, bool trashed);
 /* The next order (BY 1) or the one before (-1); leaves a search by meaning. */
-bool catalog_list_sort(struct catalog_list *list, int by);
+void catalog_list_sort(struct catalog_list *list, int by);
 /* By nearness to the row ID, which is left out. LABEL says what it is. */
-bool catalog_list_near_row(struct catalog_list *list, int64_t id, const char *label);
-bool catalog_list_near_vector(
+void catalog_list_near_row(struct catalog_list *list, int64_t id, const char *label);
+void catalog_list_near_vector(
     struct catalog_list *list, const struct store_vector *vector, const char *label);
-bool catalog_list_far(struct catalog_list *list); /* ends a search by meaning */
+void catalog_list_far(struct catalog_list *list); /* ends a search by meaning */
 
-/* The search by meaning that is wanted: its text into TEXT, the rest into QUERY and VECTOR, which
- * point into the list. near_wanted is false from here on. */
-void catalog_list_near_query(struct catalog_list *list, struct store_query *query,
-    struct store_vector *vector, struct buffer *text);
-/* What came of it; takes PAGE over. NULL: it failed with MESSAGE, and the search by meaning ends.
- */
-void catalog_list_near_done(
-    struct catalog_list *list, struct store_adapters *page, const char *message);
+/* Wants the rows anew when the catalog has changed since (or ALWAYS), with the cursor on the same
+ * adapter where it is still there. */
+void catalog_list_refresh(struct catalog_list *list, bool always);
 
-/* Searches again when the catalog has changed since (or ALWAYS), with the cursor on the same
- * adapter where it is still there. True when it did. */
-bool catalog_list_refresh(struct catalog_list *list, bool always);
+/* ---- asking the store ---- */
+
+/* A query that may be used and freed by another thread. */
+struct catalog_query {
+	uint64_t number;
+	struct store_query query;
+	struct store_vector vector;
+	char *text, *encoder;
+	float *values;
+};
+/* What the list wants to know, if anything: false when not, or when it waits already. */
+bool catalog_list_query(struct catalog_list *list, struct catalog_query *query);
+void catalog_query_free(struct catalog_query *query);
+/* What came of query NUMBER; takes PAGE over. NULL: it failed with MESSAGE, or was dropped ("").
+ * An answer to an older query than the last is let go. */
+void catalog_list_done(
+    struct catalog_list *list, uint64_t number, struct store_adapters *page, const char *message);
 
 /* ---- rows ---- */
 
-/* NULL: there is no such row. Valid until the next call that may search. */
+/* NULL: there is no such row, or it is not in memory and wanted from now on. Valid until
+ * catalog_list_done(). */
 const struct store_adapter *catalog_list_row(struct catalog_list *list, size_t index);
 const struct store_adapter *catalog_list_current(struct catalog_list *list);
 void catalog_list_move(struct catalog_list *list, long by);

@@ -2,8 +2,8 @@
  * ui/catalog.h - the Catalog view's state, shared by the files that make it up.
  *
  * view-catalog.c reads keys; catalog-draw.c draws; catalog-actions.c asks and runs commands;
- * catalog-jobs.c is what goes to the worker: writes (they wait for the disk) and questions of
- * meaning (they wait for the encoder). Screen thread, but for the jobs.
+ * catalog-jobs.c is what goes to other threads: searches, writes (they wait for the disk) and
+ * questions of meaning (they wait for the encoder). Screen thread, but for the jobs.
  */
 #ifndef UI_CATALOG_H
 #define UI_CATALOG_H
@@ -24,8 +24,6 @@ struct catalog {
 	bool details_in_sight;	       /* at the last drawing */
 	int64_t wanted_nearest;	       /* the adapter whose neighbours are asked for */
 	bool embedding;		       /* a sentence is with the encoder */
-	bool nearing;		       /* a search by meaning is with the worker */
-	struct store *near_store;      /* the jobs'; its cache of embeddings lives on */
 
 	/* What is being asked about, from one question to the next. */
 	int64_t *ids;
@@ -37,6 +35,8 @@ struct catalog {
 
 /* Asks for a tick in MS at the latest. */
 void catalog_wake_in(struct catalog *catalog, int64_t ms);
+/* What could not be searched for goes to the status line, and the field shows what is shown. */
+void catalog_take_message(struct catalog *catalog);
 
 /* ---- catalog-draw.c ---- */
 
@@ -51,8 +51,7 @@ enum catalog_write {
 	WRITE_FAVOURITE, /* on */
 	WRITE_TRASH,
 	WRITE_UNDO,
-	WRITE_RESTORE,
-	WRITE_HISTORY /* text: a search */
+	WRITE_RESTORE
 };
 
 /* Submits the write; TEXT and BEFORE (may be NULL) and IDS are copied. */
@@ -62,8 +61,8 @@ void catalog_write(struct catalog *catalog, enum catalog_write write, const int6
 void catalog_ask_nearest(struct catalog *catalog, int64_t id);
 /* Sorts the list by nearness to a sentence, once the encoder has it. */
 void catalog_ask_near_sentence(struct catalog *catalog, const char *sentence);
-/* Has the search by meaning made that the list wants, if it wants one. */
-void catalog_pursue_near(struct catalog *catalog);
+/* Has the search made that the list wants, if it wants one. */
+void catalog_pursue(struct catalog *catalog);
 void catalog_message(struct view *view, struct message *message);
 
 /* ---- catalog-actions.c: on the marked adapters, or the one under the cursor ---- */

@@ -116,29 +116,16 @@ void
 compare_vote(struct compare *compare, size_t number)
 {
 	struct workbench *workbench = compare->view->workbench;
-	struct store *store = compare->view->host->store;
 	size_t winner;
-	char label[1200];
-	int64_t id;
 
 	if (number > compare->n_lanes) {
 		workbench_status(workbench, ROLE_WARN, "there is no lane %zu", number);
 		return;
 	}
-	id = compare_remember(compare);
-	if (id == 0)
-		return;
 	winner = number > 0 ? compare->order[number - 1] : 0;
-	if (store_vote(store, id, number > 0 ? (int)winner : STORE_TIE) != STORE_OK) {
-		workbench_status(workbench, ROLE_BAD, "%s", store_error(store));
+	if (!compare_save_vote(compare, number > 0 ? (int)winner : STORE_TIE))
 		return;
-	}
 	compare_order_lanes(compare, winner);
-	lane_label(compare->lanes[winner], label, sizeof label);
-	if (number == 0)
-		workbench_status(workbench, ROLE_GOOD, "a tie");
-	else
-		workbench_status(workbench, ROLE_GOOD, "%c wins: %s", 'A' + (char)winner, label);
 	compare_count_differences(compare);
 }
 

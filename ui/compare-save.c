@@ -1,4 +1,5 @@
-/* compare-save.c - a comparison written down: a row of the catalog, HTML, Markdown or JSONL. */
+/* compare-save.c - a comparison written down in the background: a row of the catalog, a vote on it,
+ * a file. */
 
 #include "config.h"
 
@@ -8,15 +9,130 @@
 #include <string.h>
 
 #include "base/atomic-file.h"
-#include "base/visible.h"
 #include "ui/compare.h"
 
-static const char *
-finish_word(const struct lane *lane)
-{
-	static const char *const words[] = { "stop", "length", "cancelled" };
+/* The row of what is on the screen. Several jobs may hold it: the first that succeeds makes the
+ * row, the others find its id. */
+struct record {
+	int64_t id;	  /* 0: not there yet; the writing thread's */
+	size_t n_holders; /* the screen's */
+};
 
-	return lane->state == LANE_DONE ? words[lane->result.finish] : "cancelled";
+struct save_job {
+	struct job job;
+	struct record *record;
+	struct store_comparison row;
+	struct store_output outputs[MAX_LANES];
+	char labels[MAX_LANES][8], mixes[MAX_LANES][1300];
+	char *settings, *prompt, *texts[MAX_LANES];
+	int vote;	    /* STORE_NO_VOTE: none */
+	char winner[1300];  /* "A wins: name" */
+	char *path;	    /* of the file; NULL: none */
+	struct buffer file; /* what goes into it */
+	enum role role;
+	char message[2048]; /* for the status line */
+};
+
+static void
+let_go(struct record *record)
+{
+	if (record != NULL && --record->n_holders == 0)
+		free(record);
+}
+
+void
+compare_forget_record(struct compare *compare)
+{
+	let_go(compare->record);
+	compare->record = NULL;
+}
+
+/* ---- on the thread that writes ---- */
+
+static enum store_status
+write_record(struct store *store, struct job *base)
+{
+	struct save_job *job = (struct save_job *)base;
+	struct record *record = job->record;
+	enum store_status status = STORE_OK;
+
+	if (record->id == 0)
+		status = store_comparison_add(store, &job->row, &record->id);
+	if (status == STORE_OK && job->vote != STORE_NO_VOTE)
+		status = store_vote(store, record->id, job->vote);
+	return status;
+}
+
+static void
+save_file(struct save_job *job, bool recorded, const char *why)
+{
+	bool written = !buffer_failed(&job->file) &&
+		       atomic_write(job->path, job->file.bytes, job->file.n) == 0;
+	const char *fault = buffer_failed(&job->file) ? "out of memory" : strerror(errno);
+	struct buffer message = { 0 };
+
+	if (written)
+		buffer_printf(&message, "saved: %s, ", job->path);
+	else
+		buffer_printf(&message, "cannot write '%s': %s; ", job->path, fault);
+	if (recorded)
+		buffer_printf(&message, "%scomparison %lld %s in the catalog",
+		    written ? "and " : "", (long long)job->record->id, written ? "" : "is");
+	else
+		buffer_printf(&message, "but not in the catalog: %s", why);
+	snprintf(job->message, sizeof job->message, "%s", buffer_string(&message));
+	job->role = written && recorded ? ROLE_GOOD : ROLE_BAD;
+	buffer_free(&message);
+}
+
+static void
+run_save(struct worker *worker, struct job *base)
+{
+	struct save_job *job = (struct save_job *)base;
+	char why[1024] = "";
+	bool recorded = worker_write(worker, base, write_record, why, sizeof why);
+
+	job->role = recorded ? ROLE_GOOD : ROLE_BAD;
+	if (job->path != NULL)
+		save_file(job, recorded, why);
+	else if (!recorded)
+		snprintf(job->message, sizeof job->message, "%s", why);
+	else if (job->vote != STORE_NO_VOTE)
+		snprintf(job->message, sizeof job->message, "%s", job->winner);
+	else
+		snprintf(job->message, sizeof job->message, "comparison %lld is in the catalog",
+		    (long long)job->record->id);
+}
+
+/* ---- on the screen's thread ---- */
+
+static void
+release(struct job *base)
+{
+	struct save_job *job = (struct save_job *)base;
+
+	let_go(job->record);
+	for (size_t i = 0; i < MAX_LANES; i++)
+		free(job->texts[i]);
+	free(job->settings);
+	free(job->prompt);
+	free(job->path);
+	buffer_free(&job->file);
+	free(job);
+}
+
+bool
+is_compare_save(const struct job *job)
+{
+	return job->run == run_save;
+}
+
+void
+compare_save_done(struct compare *compare, struct job *base)
+{
+	const struct save_job *job = (const struct save_job *)base;
+
+	workbench_status(compare->view->workbench, job->role, "%s", job->message);
 }
 
 static void
@@ -49,219 +165,124 @@ answered_prompt(const struct compare *compare)
 	return NULL;
 }
 
-int64_t
-compare_remember(struct compare *compare)
+/* The lane's text may grow again while it is written: the job has a copy of all. */
+static bool
+copy_lane(struct save_job *job, size_t i, const struct lane *lane)
 {
-	const struct workbench_host *host = compare->view->host;
-	struct workbench *workbench = compare->view->workbench;
-	struct store_output outputs[MAX_LANES] = { 0 };
-	char labels[MAX_LANES][8], mixes[MAX_LANES][1300];
+	char *text = malloc(lane->text.n + 1);
+
+	if (text == NULL)
+		return false;
+	memcpy(text, buffer_string(&lane->text), lane->text.n + 1);
+	job->texts[i] = text;
+	snprintf(job->labels[i], sizeof job->labels[i], "%c", 'A' + (char)i);
+	lane_label(lane, job->mixes[i], sizeof job->mixes[i]);
+	job->outputs[i] = (struct store_output){ .label = job->labels[i],
+		.adapter = lane->n_parts == 1 ? lane->parts[0].id : 0,
+		.mix = lane->n_parts != 1 || lane->parts[0].id == 0 ? job->mixes[i] : "",
+		.text = text,
+		.text_bytes = lane->text.n,
+		.n_tokens = (uint32_t)lane->n_tokens,
+		.prefill_ms = lane->result.prefill_ms,
+		.decode_ms = lane->result.decode_ms,
+		.finish = lane_finish_word(lane) };
+	return true;
+}
+
+static bool
+copy_comparison(struct save_job *job, const struct compare *compare, const char *prompt)
+{
 	struct buffer settings = { 0 };
-	const char *prompt = answered_prompt(compare);
-	struct store_comparison row = { .base_name = t2l_model_facts(host->model)->name,
-		.prompt = prompt,
-		.outputs = outputs,
+
+	settings_json(&compare->settings, &settings);
+	job->settings = buffer_take(&settings);
+	job->prompt = strdup(prompt);
+	for (size_t i = 0; i < compare->n_lanes; i++)
+		if (!copy_lane(job, i, compare->lanes[i]))
+			return false;
+	job->row = (struct store_comparison){ .created_ms = 0,
+		.base_name = t2l_model_facts(compare->view->host->model)->name,
+		.prompt = job->prompt,
+		.settings = job->settings,
+		.outputs = job->outputs,
 		.n_outputs = compare->n_lanes,
 		.vote = STORE_NO_VOTE };
+	return job->settings != NULL && job->prompt != NULL;
+}
 
-	if (compare->comparison != 0)
-		return compare->comparison;
+/* A job about what is on the screen; NULL with a status message. */
+static struct save_job *
+new_save(struct compare *compare)
+{
+	struct workbench *workbench = compare->view->workbench;
+	const char *prompt = answered_prompt(compare);
+	struct save_job *job;
+
 	if (prompt == NULL || job_busy(workbench, TOPIC_RUN)) {
 		workbench_status(
 		    workbench, ROLE_WARN, "there is nothing to save yet: run a prompt first");
-		return 0;
+		return NULL;
 	}
-	for (size_t i = 0; i < compare->n_lanes; i++) {
-		const struct lane *lane = compare->lanes[i];
-
-		snprintf(labels[i], sizeof labels[i], "%c", 'A' + (char)i);
-		lane_label(lane, mixes[i], sizeof mixes[i]);
-		outputs[i] = (struct store_output){ .label = labels[i],
-			.adapter = lane->n_parts == 1 ? lane->parts[0].id : 0,
-			.mix = lane->n_parts != 1 || lane->parts[0].id == 0 ? mixes[i] : "",
-			.text = buffer_string(&lane->text),
-			.text_bytes = lane->text.n,
-			.n_tokens = (uint32_t)lane->n_tokens,
-			.prefill_ms = lane->result.prefill_ms,
-			.decode_ms = lane->result.decode_ms,
-			.finish = finish_word(lane) };
+	job = calloc(1, sizeof *job);
+	if (job != NULL && compare->record == NULL &&
+	    (compare->record = calloc(1, sizeof *compare->record)) != NULL)
+		compare->record->n_holders = 1;
+	if (job == NULL || compare->record == NULL || !copy_comparison(job, compare, prompt)) {
+		if (job != NULL)
+			release(&job->job);
+		workbench_status(workbench, ROLE_BAD, "out of memory");
+		return NULL;
 	}
-	settings_json(&compare->settings, &settings);
-	row.settings = buffer_string(&settings);
-	if (store_comparison_add(host->store, &row, &compare->comparison) != STORE_OK) {
-		compare->comparison = 0;
-		workbench_status(workbench, ROLE_BAD, "%s", store_error(host->store));
-	}
-	buffer_free(&settings);
-	return compare->comparison;
+	job->record = compare->record;
+	job->record->n_holders++;
+	job->vote = STORE_NO_VOTE;
+	job->job = (struct job){
+		.topic = TOPIC_KEEP, .view = compare->view, .run = run_save, .release = release
+	};
+	return job;
 }
 
-/* ---- files ---- */
-
-static void
-html_text(struct buffer *out, const char *text, size_t n)
+bool
+compare_save_vote(struct compare *compare, int lane)
 {
-	struct buffer visible = { 0 };
+	struct save_job *job = new_save(compare);
+	char label[1200];
 
-	visible_append(&visible, text, n, VISIBLE_KEEP_LF | VISIBLE_KEEP_TAB);
-	for (size_t i = 0; i < visible.n; i++) {
-		char c = visible.bytes[i];
-
-		if (c == '<')
-			buffer_text(out, "&lt;");
-		else if (c == '>')
-			buffer_text(out, "&gt;");
-		else if (c == '&')
-			buffer_text(out, "&amp;");
-		else if (c == '"')
-			buffer_text(out, "&quot;");
-		else
-			buffer_char(out, c);
-	}
-	buffer_free(&visible);
-}
-
-static void
-write_html(const struct compare *compare, const char *prompt, struct buffer *out)
-{
-	char label[1300];
-
-	buffer_text(out,
-	    "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>t2l comparison"
-	    "</title>\n<style>body{font-family:sans-serif;margin:2em}table{border-collapse:"
-	    "collapse}td,th{border:1px solid #999;padding:.5em;vertical-align:top;text-align:left}"
-	    "pre{white-space:pre-wrap;margin:0}small{color:#666}</style>\n<h1>");
-	html_text(out, prompt, strlen(prompt));
-	buffer_text(out, "</h1>\n<table><tr>");
-	for (size_t i = 0; i < compare->n_lanes; i++) {
-		lane_label(compare->lanes[i], label, sizeof label);
-		buffer_printf(out, "<th>%c ", 'A' + (char)i);
-		html_text(out, label, strlen(label));
-		buffer_text(out, "</th>");
-	}
-	buffer_text(out, "</tr>\n<tr>");
-	for (size_t i = 0; i < compare->n_lanes; i++) {
-		const struct lane *lane = compare->lanes[i];
-
-		buffer_text(out, "<td><pre>");
-		html_text(out, buffer_string(&lane->text), lane->text.n);
-		buffer_printf(out, "</pre><small>%zu tokens, %s</small></td>", lane->n_tokens,
-		    finish_word(lane));
-	}
-	buffer_text(out, "</tr></table></html>\n");
-}
-
-/* A fence longer than any run of backquotes in the text cannot be closed by it. */
-static void
-markdown_block(struct buffer *out, const char *text, size_t n)
-{
-	size_t longest = 2, run = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		run = text[i] == '`' ? run + 1 : 0;
-		longest = run > longest ? run : longest;
-	}
-	for (int side = 0; side < 2; side++) {
-		for (size_t i = 0; i <= longest; i++)
-			buffer_char(out, '`');
-		buffer_char(out, '\n');
-		if (side == 0) {
-			visible_append(out, text, n, VISIBLE_KEEP_LF | VISIBLE_KEEP_TAB);
-			buffer_char(out, '\n');
-		}
-	}
-}
-
-static void
-write_markdown(const struct compare *compare, const char *prompt, struct buffer *out)
-{
-	char label[1300];
-
-	buffer_text(out, "# Comparison\n\nPrompt\n\n");
-	markdown_block(out, prompt, strlen(prompt));
-	for (size_t i = 0; i < compare->n_lanes; i++) {
-		const struct lane *lane = compare->lanes[i];
-
-		lane_label(lane, label, sizeof label);
-		buffer_printf(out, "\n## %c %s\n\n", 'A' + (char)i, label);
-		markdown_block(out, buffer_string(&lane->text), lane->text.n);
-		buffer_printf(out, "\n%zu tokens, %s\n", lane->n_tokens, finish_word(lane));
-	}
-}
-
-static void
-write_jsonl(const struct compare *compare, const char *prompt, struct buffer *out)
-{
-	char spec[1300];
-
-	for (size_t i = 0; i < compare->n_lanes; i++) {
-		const struct lane *lane = compare->lanes[i];
-
-		lane_spec(lane, spec, sizeof spec);
-		buffer_text(out, "{\"prompt\":");
-		buffer_json_string(out, prompt, strlen(prompt));
-		buffer_text(out, ",\"adapter\":");
-		buffer_json_string(out, spec, strlen(spec));
-		buffer_text(out, ",\"text\":");
-		buffer_json_string(out, buffer_string(&lane->text), lane->text.n);
-		buffer_printf(out,
-		    ",\"tokens\":%zu,\"finish\":\"%s\",\"prefill_ms\":%.3f,\"decode_ms\":%.3f}\n",
-		    lane->n_tokens, finish_word(lane), lane->result.prefill_ms,
-		    lane->result.decode_ms);
-	}
-}
-
-static const struct {
-	const char *ending;
-	void (*write)(const struct compare *compare, const char *prompt, struct buffer *out);
-} forms[] = {
-	{ ".html", write_html },
-	{ ".htm", write_html },
-	{ ".md", write_markdown },
-	{ ".jsonl", write_jsonl },
-};
-
-static bool
-write_file(const char *path, const struct buffer *text)
-{
-	struct atomic_file *file = atomic_file_open(path);
-
-	if (file == NULL)
+	if (job == NULL)
 		return false;
-	if (buffer_failed(text) || atomic_file_write(file, text->bytes, text->n) != 0) {
-		atomic_file_abort(file);
-		return false;
+	job->vote = lane;
+	snprintf(job->winner, sizeof job->winner, "a tie");
+	if (lane >= 0) {
+		lane_label(compare->lanes[lane], label, sizeof label);
+		snprintf(job->winner, sizeof job->winner, "%c wins: %s", 'A' + (char)lane, label);
 	}
-	return atomic_file_commit(file) == 0;
+	job_submit(compare->view->workbench, &job->job);
+	return true;
 }
 
 void
 compare_save(struct compare *compare, const char *path)
 {
 	struct workbench *workbench = compare->view->workbench;
-	const char *ending = strrchr(path, '.');
-	struct buffer text = { 0 };
-	int64_t id = compare_remember(compare);
+	compare_form form = compare_form_of(path);
+	struct save_job *job;
 
-	if (id == 0)
-		return;
-	if (path[0] == '\0') {
+	if (path[0] != '\0' && form == NULL) {
 		workbench_status(
-		    workbench, ROLE_GOOD, "comparison %lld is in the catalog", (long long)id);
+		    workbench, ROLE_BAD, "'%s' must end in .html, .md or .jsonl", path);
 		return;
 	}
-	for (size_t i = 0; ending != NULL && i < sizeof forms / sizeof forms[0]; i++)
-		if (strcmp(forms[i].ending, ending) == 0) {
-			forms[i].write(compare, answered_prompt(compare), &text);
-			if (write_file(path, &text))
-				workbench_status(workbench, ROLE_GOOD,
-				    "saved: %s, and comparison %lld in the catalog", path,
-				    (long long)id);
-			else
-				workbench_status(workbench, ROLE_BAD, "cannot write '%s': %s", path,
-				    strerror(errno));
-			buffer_free(&text);
+	job = new_save(compare);
+	if (job == NULL)
+		return;
+	if (path[0] != '\0') {
+		form(compare, answered_prompt(compare), &job->file);
+		job->path = strdup(path);
+		if (job->path == NULL) {
+			release(&job->job);
+			workbench_status(workbench, ROLE_BAD, "out of memory");
 			return;
 		}
-	workbench_status(workbench, ROLE_BAD, "'%s' must end in .html, .md or .jsonl", path);
+	}
+	job_submit(workbench, &job->job);
 }

@@ -11,22 +11,15 @@
 
 #include "ui/lane.h"
 #include "ui/prompt-line.h"
+#include "ui/run-settings.h"
 #include "ui/view.h"
 
 enum compare_focus { FOCUS_TASK, FOCUS_PROMPT, FOCUS_LANES };
 
-enum { MAX_STOPS = 8, MAX_TEXT_BYTES = 1 << 20, MAX_SUGGESTIONS = 3 };
-
-struct run_settings {
-	struct t2l_sampling sampling;
-	size_t max_tokens;
-	char *stop[MAX_STOPS];
-	size_t n_stop;
-	char *system; /* NULL: none */
-	bool raw;     /* no chat template */
-};
+enum { MAX_TEXT_BYTES = 1 << 20, MAX_SUGGESTIONS = 3 };
 
 struct prompt_file;
+struct record;
 
 struct compare {
 	struct view *view;
@@ -38,7 +31,8 @@ struct compare {
 	size_t n_lanes, cursor;
 	size_t order[MAX_LANES]; /* lane at each place on the screen; shuffled while blind */
 
-	struct run_settings settings;
+	struct run_settings settings, usual; /* as they are, and as configured */
+	char *remembered;		     /* the state as it was written last; NULL: never */
 	uint64_t run_generation, draft_generation; /* of the newest jobs */
 	bool live, diff, blind, voting, multi_turn, scroll_together;
 
@@ -46,7 +40,7 @@ struct compare {
 	bool run_after_keep;	/* a suggestion: its prompt follows */
 	double draft_ms;	/* of the last draft; 0: none yet */
 	char draft_fault[1024]; /* why there is none */
-	int64_t comparison;	/* id of what is on the screen in the catalog; 0: not there */
+	struct record *record;	/* what is on the screen in the catalog; NULL: not asked for yet */
 
 	char *merged_name; /* of the merge that runs */
 	int columns;	   /* of the last drawing */
@@ -113,8 +107,6 @@ struct lane_prompt {
 };
 enum t2l_status lane_prompt_tokens(const struct t2l_model *model, const struct lane_prompt *prompt,
     int32_t **ids, size_t *n_ids, struct t2l_error *err);
-bool run_settings_copy(struct run_settings *to, const struct run_settings *from);
-void run_settings_free(struct run_settings *settings);
 
 /* ---- lane-make.c ---- */
 
@@ -145,12 +137,32 @@ size_t lane_panes_across(size_t n_lanes, int columns);
 void sliders_show(struct compare *compare);
 void settings_show(struct compare *compare);
 
-/* ---- compare-save.c ---- */
+/* ---- compare-save.c: written in the background; the status line says what came of it ---- */
 
-/* Into the catalog, unless it is there; its id, 0 with a status message. */
-int64_t compare_remember(struct compare *compare);
-/* PATH ends in .html, .md or .jsonl. */
+/* Into the catalog, unless it is there, with the vote for LANE (or STORE_TIE). False with a status
+ * message: there is nothing to vote on. */
+bool compare_save_vote(struct compare *compare, int lane);
+/* Into the catalog, unless it is there, and into the file PATH, which ends in .html, .md or .jsonl;
+ * "": only the catalog. */
 void compare_save(struct compare *compare, const char *path);
+bool is_compare_save(const struct job *job);
+void compare_save_done(struct compare *compare, struct job *job);
+/* What is on the screen is something new. */
+void compare_forget_record(struct compare *compare);
+
+/* ---- compare-state.c: task, prompt, lanes and settings, from one run to the next ---- */
+
+/* Puts there what was there when a workbench over the same base ended. */
+void compare_restore(struct compare *compare);
+/* Writes it in the background when it has changed. */
+void compare_keep_state(struct compare *compare);
+
+/* ---- compare-forms.c ---- */
+
+typedef void (*compare_form)(const struct compare *compare, const char *prompt, struct buffer *out);
+/* The form that PATH's ending asks for; NULL: none. */
+compare_form compare_form_of(const char *path);
+const char *lane_finish_word(const struct lane *lane);
 
 /* ---- prompt-file.c ---- */
 

@@ -15,6 +15,15 @@ enum { MAX_VIEWS = 9, MAX_POPUPS = 8 };
 
 struct command_panel;
 
+/* The threads beside the screen's, by what they may wait for. */
+enum frame_worker {
+	WORKER_LANES,	  /* tokens */
+	WORKER_COMMANDS,  /* anything */
+	WORKER_WRITES,	  /* the disk, and other processes' locks */
+	WORKER_QUESTIONS, /* fractions of a second: searches, embeddings, drafts */
+	N_WORKERS
+};
+
 struct workbench {
 	const struct workbench_host *host;
 	struct view views[MAX_VIEWS];
@@ -25,13 +34,14 @@ struct workbench {
 
 	int wake_fd;
 	struct message_queue messages;
-	struct worker *lanes, *commands; /* a long command does not hold up the lanes */
-	size_t n_jobs[N_TOPICS];	 /* submitted and not done yet */
+	struct worker *workers[N_WORKERS];
+	size_t n_jobs[N_TOPICS]; /* submitted and not done yet */
 	uint64_t generation;
 
 	char status[1024];
 	enum role status_role;
 	bool quit, hide_times;
+	bool leaving;	      /* quits when nothing is being written any more */
 	struct buffer *paste; /* not NULL while a paste comes in */
 	struct rc rc;
 	struct script *script;
@@ -72,6 +82,8 @@ void help_show(struct workbench *workbench, const struct view *view);
 void frame_push_view(struct workbench *workbench, struct view *view);
 /* The theme by NAME with t2lrc's colours over it; false: there is no such theme. */
 bool frame_set_theme(struct workbench *workbench, const char *name);
+/* Nothing runs and no timer waits; all that may still wait is what is written. */
 bool frame_idle(struct workbench *workbench);
+bool frame_answered(struct workbench *workbench);
 
 #endif

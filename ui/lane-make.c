@@ -1,4 +1,5 @@
-/* lane-make.c - adapters for lanes, on the worker: made from a task, or opened from the catalog. */
+/* lane-make.c - adapters for lanes, on other threads: made from a task, or opened from the catalog.
+ */
 
 #include "config.h"
 
@@ -225,26 +226,40 @@ struct lane_open {
 	struct t2l_error err;
 };
 
+static bool
+open_one(struct store *store, const struct t2l_model *model, int64_t id,
+    struct t2l_adapter **adapter, struct t2l_error *err)
+{
+	struct store_adapter *row;
+	enum t2l_status status;
+	bool other_base;
+
+	if (store_get(store, id, &row) != STORE_OK) {
+		err->status = T2L_ENOENT;
+		snprintf(err->message, sizeof err->message, "%s", store_error(store));
+		return false;
+	}
+	status = t2l_adapter_open(row->path, adapter, err);
+	store_free(row);
+	if (status != T2L_OK)
+		return false;
+	if (t2l_adapter_check(*adapter, model, &other_base, err) == T2L_OK)
+		return true;
+	t2l_adapter_close(*adapter);
+	*adapter = NULL;
+	return false;
+}
+
 static void
 open_job(struct worker *worker, struct job *job)
 {
 	struct lane_open *open = (struct lane_open *)job;
-	const struct workbench_host *host = worker_host(worker);
-	bool other_base;
+	struct store *store = worker_store(worker, open->err.message, sizeof open->err.message);
 
-	for (size_t i = 0; i < open->n; i++) {
-		if (open->ids[i] == 0)
-			continue;
-		open->adapters[i] = host->open_adapter(host->user, open->ids[i], &open->err);
-		if (open->adapters[i] == NULL)
+	for (size_t i = 0; i < open->n && store != NULL; i++)
+		if (open->ids[i] != 0 && !open_one(store, worker_host(worker)->model, open->ids[i],
+					     &open->adapters[i], &open->err))
 			return;
-		if (t2l_adapter_check(open->adapters[i], host->model, &other_base, &open->err) !=
-		    T2L_OK) {
-			t2l_adapter_close(open->adapters[i]);
-			open->adapters[i] = NULL;
-			return;
-		}
-	}
 }
 
 static void
@@ -282,7 +297,7 @@ compare_open_adapters(struct compare *compare, struct lane *lane)
 	for (size_t i = 0; i < lane->n_parts; i++)
 		open->ids[i] = lane->parts[i].adapter == NULL ? lane->parts[i].id : 0;
 	open->job = (struct job){
-		.topic = TOPIC_KEEP, .view = compare->view, .run = open_job, .release = open_release
+		.topic = TOPIC_OPEN, .view = compare->view, .run = open_job, .release = open_release
 	};
 	job_submit(compare->view->workbench, &open->job);
 }
@@ -305,6 +320,9 @@ lane_open_done(struct compare *compare, struct job *job)
 			open->adapters[i] = NULL;
 		}
 	if (lane_ready(lane)) {
+		if (lane->restored)
+			return; /* nobody asked for a run yet */
+		workbench_used(compare->view->workbench, open->ids, open->n);
 		compare_run(compare, lane);
 		return;
 	}

@@ -30,29 +30,6 @@ struct lane_run {
 	struct t2l_error err;
 };
 
-/* ---- settings ---- */
-
-bool
-run_settings_copy(struct run_settings *to, const struct run_settings *from)
-{
-	*to = *from;
-	to->system = NULL;
-	memset(to->stop, 0, sizeof to->stop);
-	for (size_t i = 0; i < from->n_stop; i++)
-		if ((to->stop[i] = strdup(from->stop[i])) == NULL)
-			return false;
-	return from->system == NULL || (to->system = strdup(from->system)) != NULL;
-}
-
-void
-run_settings_free(struct run_settings *settings)
-{
-	for (size_t i = 0; i < MAX_STOPS; i++)
-		free(settings->stop[i]);
-	free(settings->system);
-	*settings = (struct run_settings){ 0 };
-}
-
 /* ---- on the worker ---- */
 
 /* Without a chat template a conversation is its lines one under the other. */
@@ -234,6 +211,7 @@ enter(struct lane_run *run, const struct compare *compare, struct lane *lane)
 	lane->prompt = strdup(run->prompt);
 	lane_forget_text(lane);
 	lane->state = LANE_RUNNING;
+	lane->restored = false;
 	return lane->prompt != NULL && copy_turns(entry, lane);
 }
 
@@ -265,7 +243,7 @@ compare_run(struct compare *compare, struct lane *only)
 			workbench_status(compare->view->workbench, ROLE_BAD, "out of memory");
 		return;
 	}
-	compare->comparison = 0;
+	compare_forget_record(compare);
 	run->failed = true; /* until it has run */
 	run->job.topic = TOPIC_RUN;
 	run->job.view = compare->view;
@@ -306,6 +284,7 @@ run_ended(struct compare *compare, struct lane_run *run)
 	if (run->failed && !job_cancelled(&run->job))
 		workbench_status(workbench, ROLE_BAD, "%s", run->err.message);
 	compare_count_differences(compare);
+	compare_keep_state(compare);
 }
 
 void

@@ -35,6 +35,7 @@ struct lane {
 	size_t n_parts; /* 0: the base alone */
 	bool draft;	/* made from what stands in the task line, not kept */
 	bool fresh;	/* kept in this run of the workbench */
+	bool restored;	/* from the run before, and did not run in this one yet */
 
 	enum lane_state state;
 	struct buffer text;

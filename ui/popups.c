@@ -128,15 +128,6 @@ complete_more(struct question *question, bool back)
 		prompt_line_set(&question->line, question->words[question->chosen - 1]);
 }
 
-static void
-remember(const struct workbench_host *host, int history, const char *text)
-{
-	/* A history that cannot be written is no reason to stop. */
-	if (history >= 0 && text[0] != '\0' && host->store != NULL &&
-	    !store_is_read_only(host->store))
-		store_history_add(host->store, (enum store_history_kind)history, text);
-}
-
 static bool
 question_key(struct view *view, key_code key)
 {
@@ -153,7 +144,9 @@ question_key(struct view *view, key_code key)
 		return true;
 	case K_ENTER:
 		text = strdup(prompt_line_text(&question->line));
-		remember(view->host, ask.history, prompt_line_text(&question->line));
+		if (ask.history >= 0)
+			workbench_remember(workbench, (enum store_history_kind)ask.history,
+			    prompt_line_text(&question->line));
 		workbench_pop(workbench);
 		ask.answered(ask.user, text);
 		free(text);

@@ -3,14 +3,12 @@
 
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
-#include "base/atomic-file.h"
 #include "base/file.h"
 #include "ui/compare.h"
 
@@ -83,12 +81,69 @@ line_prompt(struct file_job *file, const char *line, size_t number)
 	return text;
 }
 
-static bool
-run_one(struct worker *worker, struct file_job *file, struct t2l_session *session, const char *text,
-    size_t index)
+/* Prompts that go through the lanes at once: a base's weights are read once for all of them. */
+struct batch {
+	char *prompts[MAX_LANES];
+	size_t n, most;
+	size_t first; /* the first one's number in the file */
+};
+
+static void
+forget_batch(struct batch *batch)
 {
-	struct t2l_model *model = worker_host(worker)->model;
+	for (size_t i = 0; i < batch->n; i++)
+		free(batch->prompts[i]);
+	batch->first += batch->n;
+	batch->n = 0;
+}
+
+/* Prompt P in all lanes takes the slots from P * n_lanes on. */
+static enum t2l_status
+set_prompt(struct worker *worker, struct file_job *file, struct t2l_session *session,
+    const char *text, size_t first_slot)
+{
 	const struct lane_prompt prompt = { &file->settings, NULL, 0, text };
+	size_t n_ids;
+	int32_t *ids;
+	enum t2l_status status =
+	    lane_prompt_tokens(worker_host(worker)->model, &prompt, &ids, &n_ids, &file->err);
+
+	if (status != T2L_OK)
+		return status;
+	for (size_t i = 0; i < file->n_lanes && status == T2L_OK; i++) {
+		status = t2l_session_set_adapters(session, first_slot + i, file->lanes[i].adapters,
+		    file->lanes[i].weights, file->lanes[i].n, &file->err);
+		if (status == T2L_OK)
+			status =
+			    t2l_session_set_prompt(session, first_slot + i, ids, n_ids, &file->err);
+	}
+	t2l_free(ids);
+	return status;
+}
+
+static void
+post_answers(struct worker *worker, struct file_job *file, struct t2l_session *session,
+    const struct batch *batch)
+{
+	for (size_t p = 0; p < batch->n; p++) {
+		int64_t index = (int64_t)(batch->first + p);
+		const char *text = batch->prompts[p];
+		size_t n_bytes;
+
+		job_post(worker, &file->job, COMPARE_ROW, MAX_LANES, text, strlen(text), 0, index);
+		for (size_t i = 0; i < file->n_lanes; i++) {
+			const char *answer =
+			    t2l_session_output(session, p * file->n_lanes + i, &n_bytes);
+
+			job_post(worker, &file->job, COMPARE_ROW, i, answer, n_bytes, 0, index);
+		}
+	}
+}
+
+static bool
+run_batch(struct worker *worker, struct file_job *file, struct t2l_session *session,
+    const struct batch *batch)
+{
 	struct t2l_sampling samplings[MAX_LANES];
 	struct t2l_lane_result results[MAX_LANES];
 	const struct t2l_run run = { .sampling = samplings,
@@ -96,36 +151,22 @@ run_one(struct worker *worker, struct file_job *file, struct t2l_session *sessio
 		.max_tokens = file->settings.max_tokens,
 		.stop = (const char *const *)file->settings.stop,
 		.n_stop = file->settings.n_stop };
-	size_t n_ids, n_bytes, n = worker_session_lanes(worker);
-	enum t2l_status status;
-	int32_t *ids;
+	size_t n = worker_session_lanes(worker), n_taken = batch->n * file->n_lanes;
+	enum t2l_status status = T2L_OK;
 
-	status = lane_prompt_tokens(model, &prompt, &ids, &n_ids, &file->err);
-	if (status != T2L_OK)
-		return false;
-	for (size_t i = 0; i < n && status == T2L_OK; i++) {
-		bool taken = i < file->n_lanes;
-
-		samplings[i] = taken ? file->lanes[i].sampling : t2l_sampling_default();
-		if (taken)
-			status = t2l_session_set_adapters(session, i, file->lanes[i].adapters,
-			    file->lanes[i].weights, file->lanes[i].n, &file->err);
-		if (status == T2L_OK)
-			status = t2l_session_set_prompt(
-			    session, i, taken ? ids : NULL, taken ? n_ids : 0, &file->err);
+	for (size_t p = 0; p < batch->n && status == T2L_OK; p++)
+		status = set_prompt(worker, file, session, batch->prompts[p], p * file->n_lanes);
+	for (size_t slot = 0; slot < n && status == T2L_OK; slot++) {
+		samplings[slot] = slot < n_taken ? file->lanes[slot % file->n_lanes].sampling
+						 : t2l_sampling_default();
+		if (slot >= n_taken)
+			status = t2l_session_set_prompt(session, slot, NULL, 0, &file->err);
 	}
-	t2l_free(ids);
 	if (status == T2L_OK && !job_cancelled(&file->job))
 		status = t2l_session_run(session, &run, results, &file->err);
-	if (status != T2L_OK || job_cancelled(&file->job))
-		return status == T2L_OK;
-	job_post(worker, &file->job, COMPARE_ROW, MAX_LANES, text, strlen(text), 0, (int64_t)index);
-	for (size_t i = 0; i < file->n_lanes; i++) {
-		const char *answer = t2l_session_output(session, i, &n_bytes);
-
-		job_post(worker, &file->job, COMPARE_ROW, i, answer, n_bytes, 0, (int64_t)index);
-	}
-	return true;
+	if (status == T2L_OK && !job_cancelled(&file->job))
+		post_answers(worker, file, session, batch);
+	return status == T2L_OK;
 }
 
 /* How many lines hold something: for the bar. */
@@ -143,37 +184,61 @@ count_prompts(const char *text)
 	return n;
 }
 
+/* Fills BATCH from *REST; false when the file is at its end, or at a line with a fault. */
+static bool
+read_batch(struct file_job *file, struct batch *batch, char **rest, size_t *number)
+{
+	while (batch->n < batch->most && batch->first + batch->n < MAX_PROMPTS) {
+		char *line = strsep(rest, "\n"), *prompt;
+		size_t n;
+
+		if (line == NULL)
+			return false;
+		n = strlen(line);
+		++*number;
+		if (n > 0 && line[n - 1] == '\r')
+			line[n - 1] = '\0';
+		if (line[strspn(line, " \t")] == '\0')
+			continue;
+		prompt = line_prompt(file, line, *number);
+		if (prompt == NULL)
+			return false;
+		batch->prompts[batch->n++] = prompt;
+	}
+	return batch->n > 0;
+}
+
 static void
 file_run(struct worker *worker, struct job *job)
 {
 	struct file_job *file = (struct file_job *)job;
+	struct batch batch = { .most = file->n_lanes > 0 ? MAX_LANES / file->n_lanes : 0 };
 	struct t2l_session *session;
 	char *text = read_whole_file(file->path, MAX_FILE_BYTES, NULL), *rest = text;
-	size_t number = 0, index = 0;
+	size_t number = 0, n_prompts;
+	bool more = true;
 
 	if (text == NULL) {
 		fail(file, T2L_EIO, "cannot read '%s'", file->path, 0);
 		return;
 	}
-	session = worker_session(worker, file->n_lanes, &file->err);
-	file->failed = session == NULL;
-	job_post(worker, job, COMPARE_ROW, MAX_LANES + 1, NULL, 0, 0, (int64_t)count_prompts(text));
-	for (char *line; !file->failed && !job_cancelled(job) && index < MAX_PROMPTS &&
-			 (line = strsep(&rest, "\n")) != NULL;) {
-		size_t n = strlen(line);
-		char *prompt;
-
-		number++;
-		if (n > 0 && line[n - 1] == '\r')
-			line[n - 1] = '\0';
-		if (line[strspn(line, " \t")] == '\0')
-			continue;
-		prompt = line_prompt(file, line, number);
-		if (prompt == NULL)
-			break;
-		if (!run_one(worker, file, session, prompt, index++))
+	if (batch.most == 0) {
+		fail(file, T2L_EINVAL, "'%s': no lane is ready to run it", file->path, 0);
+		free(text);
+		return;
+	}
+	n_prompts = count_prompts(text);
+	batch.most = batch.most < n_prompts ? batch.most : n_prompts;
+	session =
+	    n_prompts > 0 ? worker_session(worker, batch.most * file->n_lanes, &file->err) : NULL;
+	file->failed = session == NULL && n_prompts > 0;
+	job_post(worker, job, COMPARE_ROW, MAX_LANES + 1, NULL, 0, 0, (int64_t)n_prompts);
+	while (more && session != NULL && !file->failed && !job_cancelled(job)) {
+		more = read_batch(file, &batch, &rest, &number);
+		/* What stands before a line with a fault is run all the same. */
+		if (batch.n > 0 && !run_batch(worker, file, session, &batch))
 			file->failed = true;
-		free(prompt);
+		forget_batch(&batch);
 	}
 	free(text);
 }
@@ -327,8 +392,6 @@ save_answered(void *user, const char *path)
 	struct prompt_file *file = user;
 	struct workbench *workbench = file->compare->view->workbench;
 	struct buffer out = { 0 };
-	struct atomic_file *to;
-	bool fine;
 
 	if (path == NULL || path[0] == '\0')
 		return;
@@ -346,17 +409,10 @@ save_answered(void *user, const char *path)
 			buffer_json_string(&out, answer, strlen(answer));
 			buffer_text(&out, "}\n");
 		}
-	to = buffer_failed(&out) ? NULL : atomic_file_open(path);
-	fine = to != NULL && atomic_file_write(to, buffer_string(&out), out.n) == 0;
-	if (fine)
-		fine = atomic_file_commit(to) == 0;
+	if (buffer_failed(&out))
+		workbench_status(workbench, ROLE_BAD, "out of memory");
 	else
-		atomic_file_abort(to);
-	if (fine)
-		workbench_status(workbench, ROLE_GOOD, "saved: %s", path);
-	else
-		workbench_status(
-		    workbench, ROLE_BAD, "cannot write '%s': %s", path, strerror(errno));
+		workbench_write_file(workbench, path, buffer_string(&out), out.n);
 	buffer_free(&out);
 }
 

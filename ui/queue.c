@@ -107,7 +107,7 @@ job_take(struct job_queue *queue)
 	pthread_mutex_lock(&queue->lock);
 	while (queue->first == NULL && !queue->closed)
 		pthread_cond_wait(&queue->changed, &queue->lock);
-	if (!queue->closed) {
+	if (queue->first != NULL) {
 		job = queue->first;
 		queue->first = job->next;
 		if (queue->first == NULL)

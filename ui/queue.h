@@ -36,7 +36,7 @@ struct job_queue {
 void job_queue_init(struct job_queue *queue);
 void job_queue_free(struct job_queue *queue); /* must be empty */
 void job_put(struct job_queue *queue, struct job *job);
-/* Waits for a job, which is then queue->running; NULL: the queue was closed. */
+/* Waits for a job, which is then queue->running; NULL: the queue was closed, and is empty. */
 struct job *job_take(struct job_queue *queue);
 void job_finished(struct job_queue *queue);
 void job_queue_close(struct job_queue *queue);

@@ -17,7 +17,7 @@ enum { MAX_SCRIPT_BYTES = 1 << 20 };
 struct script {
 	char *text, *rest;
 	int line;
-	bool waiting;
+	bool (*waits_for)(struct workbench *workbench); /* NULL: does not wait */
 	char fault[1024];
 };
 
@@ -91,16 +91,31 @@ do_paste(struct script *script, struct workbench *workbench, char *text)
 	return true;
 }
 
+/* A view may look at the catalog when it draws and ask for what has changed, and frames are left
+ * out while keys come fast: what follows finds the same state however fast the machine is. */
 static bool
-do_wait(struct script *script, struct workbench *workbench, char *nothing)
+go_on_waiting(struct script *script, struct workbench *workbench)
+{
+	workbench_redraw(workbench);
+	if (script->waits_for(workbench))
+		script->waits_for = NULL;
+	return true;
+}
+
+static bool
+do_wait_idle(struct script *script, struct workbench *workbench, char *nothing)
 {
 	(void)nothing;
-	script->waiting = !frame_idle(workbench);
-	/* A view may look at the catalog when it draws, and frames are left out while keys come
-	 * fast: what follows finds the same state however fast the machine is. */
-	if (!script->waiting)
-		workbench_redraw(workbench);
-	return true;
+	script->waits_for = frame_idle;
+	return go_on_waiting(script, workbench);
+}
+
+static bool
+do_wait_answers(struct script *script, struct workbench *workbench, char *nothing)
+{
+	(void)nothing;
+	script->waits_for = frame_answered;
+	return go_on_waiting(script, workbench);
 }
 
 static bool
@@ -140,7 +155,8 @@ static const struct {
 	{ "key", do_key },
 	{ "type", do_type },
 	{ "paste", do_paste },
-	{ "wait-idle", do_wait },
+	{ "wait-idle", do_wait_idle },
+	{ "wait-answers", do_wait_answers },
 	{ "save-display", do_save },
 	{ "resize", do_resize },
 	{ "hide-times", do_hide_times },
@@ -151,8 +167,8 @@ script_step(struct script *script, struct workbench *workbench)
 {
 	char *line, *argument;
 
-	if (script->waiting)
-		return do_wait(script, workbench, script->rest);
+	if (script->waits_for != NULL)
+		return go_on_waiting(script, workbench);
 	line = strsep(&script->rest, "\n");
 	if (line == NULL)
 		return false;
@@ -172,7 +188,7 @@ script_step(struct script *script, struct workbench *workbench)
 bool
 script_waits(const struct script *script)
 {
-	return script->waiting;
+	return script->waits_for != NULL;
 }
 
 const char *

@@ -6,6 +6,7 @@
  *   type TEXT          the characters of TEXT; everything after the blank, also blanks
  *   paste TEXT         the same as one bracketed paste
  *   wait-idle          goes on when nothing runs and no timer waits
+ *   wait-answers       the same, but what is written to the catalog may still wait
  *   save-display FILE  the screen as text
  *   resize COLS LINES
  *   hide-times         measured numbers are shown as 0, so that displays can be compared
@@ -25,7 +26,7 @@ struct script *script_open(const char *path, char *message, size_t size);
 void script_close(struct script *script);
 /* Does the next step. False at the end, or after a fault: then script_fault() tells. */
 bool script_step(struct script *script, struct workbench *workbench);
-/* The step that waits is "wait-idle": nothing to do until the workbench is idle. */
+/* The script waits: nothing to do until something happens in the workbench. */
 bool script_waits(const struct script *script);
 const char *script_fault(const struct script *script);
 

@@ -3,53 +3,11 @@
 
 #include "config.h"
 
-#include <math.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
 #include "ui/compare.h"
-
-enum kind {
-	KIND_FLOAT,
-	KIND_INT,
-	KIND_SEED,
-	KIND_TOKENS, /* of the view, not of a lane's sampling; likewise the rest */
-	KIND_RAW,
-	KIND_SYSTEM,
-	KIND_STOP
-};
-
-/* One row: where the number is in struct t2l_sampling, and how far a key moves it. */
-static const struct row {
-	const char *name, *help;
-	enum kind kind;
-	size_t offset;
-	double step, min, max;
-} rows[] = {
-	{ "temperature", "0 always takes the likeliest token", KIND_FLOAT,
-	    offsetof(struct t2l_sampling, temperature), 0.05, 0, 100 },
-	{ "top_k", "only the k likeliest; 0 all", KIND_INT, offsetof(struct t2l_sampling, top_k), 5,
-	    0, 1e9 },
-	{ "top_p", "nucleus; 1 all", KIND_FLOAT, offsetof(struct t2l_sampling, top_p), 0.05, 0, 1 },
-	{ "min_p", "share of the likeliest's; 0 all", KIND_FLOAT,
-	    offsetof(struct t2l_sampling, min_p), 0.01, 0, 1 },
-	{ "repetition penalty", "1 none", KIND_FLOAT,
-	    offsetof(struct t2l_sampling, repetition_penalty), 0.05, 0.01, 100 },
-	{ "frequency penalty", "0 none", KIND_FLOAT,
-	    offsetof(struct t2l_sampling, frequency_penalty), 0.05, -10, 10 },
-	{ "presence penalty", "0 none", KIND_FLOAT, offsetof(struct t2l_sampling, presence_penalty),
-	    0.05, -10, 10 },
-	{ "seed", "the same in all lanes draws the same numbers", KIND_SEED,
-	    offsetof(struct t2l_sampling, seed), 1, 0, 9e15 },
-	{ "max tokens", "of an answer", KIND_TOKENS, 0, 16, 1, 1e9 },
-	{ "no chat template", "the prompt as it stands", KIND_RAW, 0, 0, 0, 1 },
-	{ "system", "the system message", KIND_SYSTEM, 0, 0, 0, 0 },
-	{ "stop", "texts that end an answer, with | between", KIND_STOP, 0, 0, 0, 0 },
-};
-#define N_ROWS (sizeof rows / sizeof rows[0])
 
 struct popup {
 	struct compare *compare;
@@ -73,112 +31,45 @@ sampling_of(const struct popup *popup)
 	return &lane->sampling;
 }
 
-static double
-value_of(const struct popup *popup, const struct row *row)
+/* The same to look at. */
+static const struct t2l_sampling *
+shown_sampling(const struct popup *popup)
 {
 	const struct lane *lane = compare_lane_at(popup->compare, popup->slot);
-	const struct t2l_sampling *sampling = popup->one_lane && lane != NULL && lane->own_sampling
-						  ? &lane->sampling
-						  : &popup->compare->settings.sampling;
-	const char *at = (const char *)sampling + row->offset;
 
-	switch (row->kind) {
-	case KIND_FLOAT:
-		return (double)*(const float *)at;
-	case KIND_INT:
-		return *(const int *)at;
-	case KIND_SEED:
-		return (double)*(const uint64_t *)at;
-	case KIND_TOKENS:
-		return (double)popup->compare->settings.max_tokens;
-	case KIND_RAW:
-		return popup->compare->settings.raw;
-	default:
-		return 0;
-	}
+	return popup->one_lane && lane != NULL && lane->own_sampling
+		   ? &lane->sampling
+		   : &popup->compare->settings.sampling;
+}
+
+static double
+value_of(const struct popup *popup, const struct run_setting *row)
+{
+	return run_setting_number(&popup->compare->settings, shown_sampling(popup), row);
 }
 
 static void
-set_value(struct popup *popup, const struct row *row, double value)
+set_value(struct popup *popup, const struct run_setting *row, double value)
 {
+	bool for_all = row->kind == SETTING_TOKENS || row->kind == SETTING_RAW;
 	struct run_settings *settings = &popup->compare->settings;
-	char *at;
 
-	value = fmin(fmax(value, row->min), row->max);
-	/* Steps of 0.05 in float drift; hundredths are what is shown. */
-	if (row->kind == KIND_FLOAT)
-		value = round(value * 1e4) / 1e4;
+	run_setting_set_number(
+	    settings, for_all ? &settings->sampling : sampling_of(popup), row, value);
 	popup->changed = true;
-	if (row->kind == KIND_TOKENS) {
-		settings->max_tokens = (size_t)value;
-		return;
-	}
-	if (row->kind == KIND_RAW) {
-		settings->raw = value > 0;
-		return;
-	}
-	at = (char *)sampling_of(popup) + row->offset;
-	if (row->kind == KIND_FLOAT)
-		*(float *)at = (float)value;
-	else if (row->kind == KIND_INT)
-		*(int *)at = (int)value;
-	else
-		*(uint64_t *)at = (uint64_t)value;
-	sampling_of(popup)->greedy = !(sampling_of(popup)->temperature > 0);
 }
 
 static void
-stops_text(const struct run_settings *settings, struct buffer *text)
+row_text(const struct popup *popup, const struct run_setting *row, struct buffer *text)
 {
-	for (size_t i = 0; i < settings->n_stop; i++)
-		buffer_printf(text, "%s%s", i > 0 ? "|" : "", settings->stop[i]);
-}
-
-static void
-set_stops(struct run_settings *settings, const char *text)
-{
-	for (size_t i = 0; i < settings->n_stop; i++)
-		free(settings->stop[i]);
-	memset(settings->stop, 0, sizeof settings->stop);
-	settings->n_stop = 0;
-	while (*text != '\0' && settings->n_stop < MAX_STOPS) {
-		size_t n = strcspn(text, "|");
-
-		if (n > 0 && (settings->stop[settings->n_stop] = strndup(text, n)) != NULL)
-			settings->n_stop++;
-		text += n + (text[n] == '|');
-	}
-}
-
-static void
-row_text(const struct popup *popup, const struct row *row, struct buffer *text)
-{
-	char number[32];
-
-	switch (row->kind) {
-	case KIND_RAW:
-		buffer_text(text, popup->compare->settings.raw ? "on" : "off");
-		break;
-	case KIND_SYSTEM:
-		if (popup->compare->settings.system != NULL)
-			buffer_text(text, popup->compare->settings.system);
-		break;
-	case KIND_STOP:
-		stops_text(&popup->compare->settings, text);
-		break;
-	case KIND_FLOAT:
-		buffer_printf(text, "%.6g", value_of(popup, row));
-		break;
-	default:
-		buffer_text(text, number_text(value_of(popup, row), number, sizeof number));
-	}
+	run_setting_text(&popup->compare->settings, shown_sampling(popup), row, text);
 }
 
 static void
 popup_draw(struct view *view, struct area area)
 {
 	struct popup *popup = view->state;
-	struct area box = area_middle(area, (int)N_ROWS + 3, 76);
+	struct area box = area_middle(area, (int)N_RUN_SETTINGS + 3, 76);
 	struct area inside = area_inside(box);
 
 	draw_clear(box);
@@ -186,18 +77,18 @@ popup_draw(struct view *view, struct area area)
 	    &(struct box_titles){
 		.top_left = popup->one_lane ? "Settings of this lane" : "Settings of all lanes",
 		.bottom_right = "h l change · Enter type · Tab lane or all · Esc done" });
-	for (size_t i = 0; i < N_ROWS; i++) {
+	for (size_t i = 0; i < N_RUN_SETTINGS; i++) {
 		bool chosen = i == popup->row;
 		enum role role = chosen ? ROLE_SELECTED : ROLE_TEXT;
 		struct buffer text = { 0 };
 
 		if (chosen)
 			draw_fill(inside, (int)i, role);
-		row_text(popup, &rows[i], &text);
-		draw_string(inside, (int)i, 1, role, rows[i].name);
+		row_text(popup, &run_setting_rows[i], &text);
+		draw_string(inside, (int)i, 1, role, run_setting_rows[i].name);
 		draw_short(inside, (int)i, 21, 12, role, buffer_string(&text));
 		draw_short(inside, (int)i, 34, inside.columns - 35,
-		    chosen ? ROLE_SELECTED : ROLE_DIM, rows[i].help);
+		    chosen ? ROLE_SELECTED : ROLE_DIM, run_setting_rows[i].help);
 		buffer_free(&text);
 	}
 }
@@ -206,18 +97,13 @@ static void
 typed(void *user, const char *text)
 {
 	struct popup *popup = user;
-	const struct row *row = &rows[popup->row];
-	struct run_settings *settings = &popup->compare->settings;
+	const struct run_setting *row = &run_setting_rows[popup->row];
 	double value;
 
 	if (text == NULL)
 		return;
-	if (row->kind == KIND_SYSTEM) {
-		free(settings->system);
-		settings->system = text[0] != '\0' ? strdup(text) : NULL;
-		popup->changed = true;
-	} else if (row->kind == KIND_STOP) {
-		set_stops(settings, text);
+	if (run_setting_is_text(row)) {
+		run_setting_set_text(&popup->compare->settings, row, text);
 		popup->changed = true;
 	} else if (!number_parse(text, strlen(text), &value) || value < row->min ||
 		   value > row->max) {
@@ -231,10 +117,10 @@ typed(void *user, const char *text)
 static void
 type_value(struct popup *popup)
 {
-	const struct row *row = &rows[popup->row];
+	const struct run_setting *row = &run_setting_rows[popup->row];
 	struct buffer text = { 0 };
 
-	if (row->kind == KIND_RAW) {
+	if (row->kind == SETTING_RAW) {
 		set_value(popup, row, value_of(popup, row) > 0 ? 0 : 1);
 		return;
 	}
@@ -257,8 +143,8 @@ popup_key(struct view *view, key_code key)
 {
 	struct popup *popup = view->state;
 	struct compare *compare = popup->compare;
-	const struct row *row = &rows[popup->row];
-	bool text = row->kind == KIND_SYSTEM || row->kind == KIND_STOP, changed = popup->changed;
+	const struct run_setting *row = &run_setting_rows[popup->row];
+	bool text = run_setting_is_text(row), changed = popup->changed;
 
 	switch (key) {
 	case K_ESC:
@@ -274,7 +160,7 @@ popup_key(struct view *view, key_code key)
 		break;
 	case K_DOWN:
 	case 'j':
-		popup->row += popup->row + 1 < N_ROWS;
+		popup->row += popup->row + 1 < N_RUN_SETTINGS;
 		break;
 	case K_TAB:
 		popup->one_lane = !popup->one_lane;
@@ -283,7 +169,7 @@ popup_key(struct view *view, key_code key)
 	case 'h':
 	case K_RIGHT:
 	case 'l':
-		if (row->kind == KIND_RAW)
+		if (row->kind == SETTING_RAW)
 			set_value(popup, row, value_of(popup, row) > 0 ? 0 : 1);
 		else if (!text)
 			set_value(popup, row,

@@ -109,7 +109,6 @@ catalog_close(struct view *view)
 	catalog_details_free(&catalog->details);
 	prompt_line_free(&catalog->search);
 	store_free(catalog->history);
-	store_close(catalog->near_store);
 	free(catalog->ids);
 	free(catalog->strategy);
 	free(catalog->weights);
@@ -131,6 +130,7 @@ catalog_shown(struct view *view)
 	struct catalog *catalog = view->state;
 
 	catalog_list_refresh(&catalog->list, false);
+	catalog_pursue(catalog);
 	if (view->host->script == NULL)
 		catalog_wake_in(catalog, LOOK_MS); /* a script's wait-idle would wait for ever */
 }
@@ -143,10 +143,10 @@ catalog_tick(struct view *view, int64_t now_ms)
 
 	(void)now_ms;
 	if (current != NULL && catalog->details_in_sight && !catalog->embedding &&
-	    !catalog->nearing && catalog->wanted_nearest == current->id &&
-	    catalog->details.nearest_of != current->id)
+	    catalog->wanted_nearest == current->id && catalog->details.nearest_of != current->id)
 		catalog_ask_nearest(catalog, current->id);
 	catalog_list_refresh(&catalog->list, false);
+	catalog_pursue(catalog);
 	if (view->host->script == NULL)
 		catalog_wake_in(catalog, LOOK_MS);
 }
@@ -172,7 +172,19 @@ static void
 search_typed(struct catalog *catalog)
 {
 	catalog_list_search(&catalog->list, prompt_line_text(&catalog->search));
-	catalog_pursue_near(catalog);
+	catalog_pursue(catalog);
+}
+
+void
+catalog_take_message(struct catalog *catalog)
+{
+	char *message = catalog->list.message;
+
+	if (message[0] == '\0')
+		return;
+	workbench_status(catalog->view->workbench, ROLE_BAD, "%s", message);
+	message[0] = '\0';
+	prompt_line_set(&catalog->search, catalog->list.shown.text);
 }
 
 static void
@@ -181,14 +193,13 @@ stop_typing(struct catalog *catalog)
 	const char *text = prompt_line_text(&catalog->search);
 
 	catalog->typing = false;
-	if (text[0] != '\0' && catalog->list.message[0] == '\0' &&
-	    !store_is_read_only(catalog->list.store))
-		catalog_write(catalog, WRITE_HISTORY, NULL, 0, text, NULL, false);
-	/* What could not be searched for gives way to what is shown. */
-	if (catalog->list.message[0] != '\0') {
-		prompt_line_set(&catalog->search, catalog->list.text);
-		catalog->list.message[0] = '\0';
+	if (catalog->list.message[0] == '\0') {
+		workbench_remember(catalog->view->workbench, STORE_HISTORY_SEARCH, text);
+		return;
 	}
+	/* What could not be searched for, and was told so, gives way to what is shown. */
+	prompt_line_set(&catalog->search, catalog->list.shown.text);
+	catalog->list.message[0] = '\0';
 }
 
 static void
@@ -260,19 +271,12 @@ mark_and_go_on(struct catalog *catalog)
 }
 
 static void
-say_if_not(struct catalog *catalog, bool fine)
-{
-	if (!fine)
-		workbench_status(catalog->view->workbench, ROLE_BAD, "%s", catalog->list.message);
-}
-
-static void
 toggle_base(struct catalog *catalog)
 {
 	const char *base = t2l_model_facts(catalog->view->host->model)->name;
 
-	say_if_not(
-	    catalog, catalog_list_base(&catalog->list, catalog->list.base == NULL ? base : NULL));
+	if (!catalog_list_base(&catalog->list, catalog->list.wanted.base == NULL ? base : NULL))
+		catalog_take_message(catalog);
 }
 
 /* Esc undoes one thing at a time. */
@@ -283,13 +287,13 @@ go_back(struct catalog *catalog)
 
 	if (catalog->opened)
 		catalog->opened = false;
-	else if (list->near_label != NULL)
+	else if (list->wanted.near_label != NULL)
 		catalog_list_far(list);
-	else if (list->text[0] != '\0')
+	else if (list->wanted.text[0] != '\0')
 		clear_search(catalog);
 	else if (list->n_marks > 0)
 		catalog_list_unmark_all(list);
-	else if (list->trashed)
+	else if (list->wanted.trashed)
 		catalog_list_trash(list, false);
 	else
 		return false;
@@ -333,14 +337,11 @@ move(struct catalog *catalog, enum request request)
 }
 
 static bool
-catalog_key(struct view *view, key_code key)
+list_key(struct catalog *catalog, key_code key)
 {
-	struct catalog *catalog = view->state;
 	struct catalog_list *list = &catalog->list;
 	enum request request = (enum request)binding_find(bindings, key);
 
-	if (catalog->typing)
-		return typing_key(catalog, key);
 	if (move(catalog, request))
 		return true;
 	switch (request) {
@@ -388,19 +389,29 @@ catalog_key(struct view *view, key_code key)
 		return true;
 	case REQUEST_SORT:
 	case REQUEST_SORT_BACK:
-		say_if_not(catalog, catalog_list_sort(list, request == REQUEST_SORT ? 1 : -1));
+		catalog_list_sort(list, request == REQUEST_SORT ? 1 : -1);
 		return true;
 	case REQUEST_BASE:
 		toggle_base(catalog);
 		return true;
 	case REQUEST_SHOW_TRASH:
-		say_if_not(catalog, catalog_list_trash(list, !list->trashed));
+		catalog_list_trash(list, !list->wanted.trashed);
 		return true;
 	case REQUEST_BACK:
 		return go_back(catalog);
 	default:
 		return false;
 	}
+}
+
+static bool
+catalog_key(struct view *view, key_code key)
+{
+	struct catalog *catalog = view->state;
+	bool used = catalog->typing ? typing_key(catalog, key) : list_key(catalog, key);
+
+	catalog_pursue(catalog);
+	return used;
 }
 
 static bool

@@ -194,7 +194,7 @@ compare_drop_lane(struct compare *compare, struct lane *lane)
 	memmove(&compare->lanes[at], &compare->lanes[at + 1],
 	    (compare->n_lanes - at) * sizeof compare->lanes[0]);
 	compare_order_lanes(compare, at);
-	compare->comparison = 0;
+	compare_forget_record(compare);
 	compare_count_differences(compare);
 }
 
@@ -247,30 +247,21 @@ compare_add_adapters(struct view *view, const int64_t *ids, size_t n_ids)
 
 /* ---- task and prompt ---- */
 
+/* Read when somebody begins to go through it: other processes write histories too. */
 static void
-load_history(struct compare *compare, enum store_history_kind kind, struct prompt_line *line,
-    struct store_strings **rows)
+load_history(struct compare *compare, bool task)
 {
+	struct prompt_line *line = task ? &compare->task : &compare->prompt;
+	struct store_strings **rows = task ? &compare->task_history : &compare->prompt_history;
 	struct store_strings *found = NULL;
 
-	if (store_history(compare->view->host->store, kind, N_HISTORY, &found) != STORE_OK)
+	if (line->history_at > 0 ||
+	    store_history(compare->view->host->store,
+		task ? STORE_HISTORY_TASK : STORE_HISTORY_PROMPT, N_HISTORY, &found) != STORE_OK)
 		return;
 	prompt_line_history(line, found->rows, found->n_rows);
 	store_free(*rows);
 	*rows = found;
-}
-
-static void
-remember_line(struct compare *compare, enum store_history_kind kind, struct prompt_line *line,
-    struct store_strings **rows)
-{
-	struct store *store = compare->view->host->store;
-	const char *text = prompt_line_text(line);
-
-	if (text[0] == '\0' || store_is_read_only(store))
-		return;
-	if (store_history_add(store, kind, text) == STORE_OK)
-		load_history(compare, kind, line, rows);
 }
 
 static void
@@ -294,7 +285,8 @@ enter_task(struct compare *compare)
 		take_suggestion(compare);
 	compare->first_start = false;
 	compare->view->wake_ms = 0;
-	remember_line(compare, STORE_HISTORY_TASK, &compare->task, &compare->task_history);
+	workbench_remember(
+	    compare->view->workbench, STORE_HISTORY_TASK, prompt_line_text(&compare->task));
 	compare_make(compare, true);
 }
 
@@ -306,7 +298,8 @@ run_prompt(struct compare *compare)
 		return;
 	}
 	compare->first_start = false;
-	remember_line(compare, STORE_HISTORY_PROMPT, &compare->prompt, &compare->prompt_history);
+	workbench_remember(
+	    compare->view->workbench, STORE_HISTORY_PROMPT, prompt_line_text(&compare->prompt));
 	for (size_t i = 0; i < compare->n_lanes; i++) {
 		struct lane *lane = compare->lanes[i];
 
@@ -516,6 +509,8 @@ field_keys(struct compare *compare, key_code key)
 			compare->suggestion++;
 		return true;
 	}
+	if (key == K_UP || key == CONTROL('P'))
+		load_history(compare, task);
 	answer = prompt_line_key(task ? &compare->task : &compare->prompt, key, ours);
 	if (answer == LINE_CHANGED && task)
 		task_changed(compare);
@@ -597,6 +592,8 @@ compare_message(struct view *view, struct message *message)
 		lane_make_done(compare, job);
 	else if (job != NULL && is_lane_open(job))
 		lane_open_done(compare, job);
+	else if (job != NULL && is_compare_save(job))
+		compare_save_done(compare, job);
 }
 
 static double
@@ -624,6 +621,7 @@ read_settings(struct compare *compare)
 	sampling->seed = (uint64_t)setting_number(host, "infer.seed", 1);
 	compare->settings.max_tokens = (size_t)setting_number(host, "infer.max_tokens", 256);
 	compare->live = live == NULL || strcmp(live, "false") != 0;
+	compare->usual = compare->settings; /* no texts yet */
 }
 
 static bool
@@ -653,14 +651,20 @@ compare_open(struct view *view)
 	compare->view = view;
 	prompt_line_init(&compare->task, MAX_TEXT_BYTES);
 	prompt_line_init(&compare->prompt, MAX_TEXT_BYTES);
-	load_history(compare, STORE_HISTORY_TASK, &compare->task, &compare->task_history);
-	load_history(compare, STORE_HISTORY_PROMPT, &compare->prompt, &compare->prompt_history);
 	read_settings(compare);
 	compare->first_start = is_first_start(compare);
-	compare_add_lane(compare, false);
+	compare_restore(compare);
+	if (compare->n_lanes == 0)
+		compare_add_lane(compare, false);
 	if (view->host->hypernet == NULL || view->host->encoder == NULL)
 		compare->focus = FOCUS_PROMPT;
-	return compare->n_lanes == 1;
+	return compare->n_lanes > 0;
+}
+
+static void
+compare_leaving(struct view *view)
+{
+	compare_keep_state(compare_of(view));
 }
 
 static void
@@ -670,11 +674,14 @@ compare_close(struct view *view)
 
 	for (size_t i = 0; i < compare->n_lanes; i++)
 		lane_free(compare->lanes[i]);
+	compare_forget_record(compare);
 	prompt_line_free(&compare->task);
 	prompt_line_free(&compare->prompt);
 	store_free(compare->task_history);
 	store_free(compare->prompt_history);
 	run_settings_free(&compare->settings);
+	run_settings_free(&compare->usual);
+	free(compare->remembered);
 	prompt_file_free(compare->file);
 	free(compare->draft_task);
 	free(compare->merged_name);
@@ -701,4 +708,5 @@ const struct view_ops view_compare = {
 	.click = compare_click,
 	.message = compare_message,
 	.tick = compare_tick,
+	.leaving = compare_leaving,
 };

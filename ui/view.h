@@ -2,8 +2,9 @@
  * ui/view.h - what a screen of the workbench is, and what it may ask of the workbench.
  *
  * A view is a table of functions over its own state. All of them run on the screen's thread and
- * must return at once: anything that computes or runs a command is a job for the worker, which
- * posts messages back to the view.
+ * must return at once: anything that computes, searches, writes or runs a command is a job for a
+ * worker, which posts messages back to the view. Of the catalog only what is found by its key is
+ * read on the screen's thread.
  */
 #ifndef UI_VIEW_H
 #define UI_VIEW_H
@@ -46,6 +47,9 @@ struct view_ops {
 	void (*message)(struct view *view, struct message *message);
 	/* Called when view->wake_ms has come (it is 0 again then). May be NULL. */
 	void (*tick)(struct view *view, int64_t now_ms);
+	/* The workbench is about to end: the last chance to submit what is to be written. May be
+	 * NULL. */
+	void (*leaving)(struct view *view);
 };
 
 struct view {
@@ -101,16 +105,28 @@ void workbench_pop(struct workbench *workbench); /* the popup on top goes */
 void workbench_run_line(struct workbench *workbench, const char *line,
     void (*done)(void *user, int status), void *user);
 
-/* ---- jobs: work for the worker thread ---- */
+/* Written in the background; what is given is copied. A line of a history, a small thing to
+ * remember (store_state_set()), the use of adapters: */
+void workbench_remember(
+    struct workbench *workbench, enum store_history_kind kind, const char *text);
+void workbench_set_state(struct workbench *workbench, const char *key, const char *value);
+void workbench_used(struct workbench *workbench, const int64_t *ids, size_t n_ids);
+/* A file; the status line says when it is there, or why not. */
+void workbench_write_file(
+    struct workbench *workbench, const char *path, const char *bytes, size_t n_bytes);
 
-/* Newer work of a topic makes older work of the same topic pointless: what is queued is dropped,
- * what runs is cancelled. */
+/* ---- jobs: work for the worker threads ---- */
+
+/* What a job is about says which thread does it, and whether newer work of a topic makes older work
+ * of the same topic pointless: then what is queued is dropped, what runs is cancelled. */
 enum topic {
-	TOPIC_DRAFT,   /* live generation */
-	TOPIC_RUN,     /* lanes */
-	TOPIC_COMMAND, /* command lines: never dropped */
-	TOPIC_KEEP,    /* catalog writes: never dropped */
-	TOPIC_SEARCH,  /* by meaning */
+	TOPIC_RUN,     /* lanes; newest only */
+	TOPIC_COMMAND, /* command lines */
+	TOPIC_KEEP,    /* whatever is written: never dropped */
+	TOPIC_OPEN,    /* adapters of the catalog */
+	TOPIC_DRAFT,   /* live generation; newest only, as what follows */
+	TOPIC_SEARCH,  /* the catalog's rows */
+	TOPIC_NEAR,    /* what is near in meaning to one adapter or sentence */
 	N_TOPICS
 };
 
@@ -159,6 +175,13 @@ bool job_cancelled(const struct job *job);
 void job_post(struct worker *worker, struct job *job, int kind, size_t lane, const char *text,
     size_t n_bytes, double value, int64_t number);
 const struct workbench_host *worker_host(const struct worker *worker);
+/* This worker's own handle on the catalog, opened when first needed; a search in it ends together
+ * with the job when that is cancelled. NULL with why in MESSAGE. */
+struct store *worker_store(struct worker *worker, char *message, size_t size);
+/* Calls WRITE(store, JOB); while another process keeps the catalog to itself it tries again, for a
+ * minute or until the job is cancelled. False with why in MESSAGE. */
+bool worker_write(struct worker *worker, struct job *job,
+    enum store_status (*write)(struct store *store, struct job *job), char *message, size_t size);
 /* The session over the host's model with at least N_LANES lanes, opened when first needed; what a
  * job holds of it while it runs is cancelled together with the job. NULL with the message in ERR.
  */

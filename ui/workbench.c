@@ -160,24 +160,35 @@ workbench_pop(struct workbench *workbench)
 
 /* ---- jobs ---- */
 
+/* What takes long, and what may wait for another process's lock, holds up nothing else. */
+static const struct {
+	enum frame_worker worker;
+	bool newest_only;
+} topics[N_TOPICS] = {
+	[TOPIC_RUN] = { WORKER_LANES, true },
+	[TOPIC_COMMAND] = { WORKER_COMMANDS, false },
+	[TOPIC_KEEP] = { WORKER_WRITES, false },
+	[TOPIC_OPEN] = { WORKER_QUESTIONS, false },
+	[TOPIC_DRAFT] = { WORKER_QUESTIONS, true },
+	[TOPIC_SEARCH] = { WORKER_QUESTIONS, true },
+	[TOPIC_NEAR] = { WORKER_QUESTIONS, true },
+};
+
 static struct worker *
 worker_of(struct workbench *workbench, enum topic topic)
 {
-	return topic == TOPIC_COMMAND ? workbench->commands : workbench->lanes;
+	return workbench->workers[topics[topic].worker];
 }
 
 uint64_t
 job_submit(struct workbench *workbench, struct job *job)
 {
-	bool newest_only =
-	    job->topic == TOPIC_DRAFT || job->topic == TOPIC_RUN || job->topic == TOPIC_SEARCH;
-
 	job->last = calloc(1, sizeof *job->last);
 	if (job->last == NULL) {
 		job->release(job);
 		return 0;
 	}
-	if (newest_only)
+	if (topics[job->topic].newest_only)
 		job_cancel(workbench, job->topic);
 	job->generation = ++workbench->generation;
 	workbench->n_jobs[job->topic]++;
@@ -329,11 +340,35 @@ workbench_redraw(struct workbench *workbench)
 /* ---- keys ---- */
 
 static void
+tell_views(struct workbench *workbench)
+{
+	workbench->leaving = true;
+	workbench->status[0] = '\0'; /* from here on it is about what is being written */
+	for (size_t i = 0; i < workbench->n_views; i++)
+		if (workbench->views[i].ops->leaving != NULL)
+			workbench->views[i].ops->leaving(&workbench->views[i]);
+}
+
+/* What is being written is written to its end; the screen stays so long, and says so. */
+static void
+leave(struct workbench *workbench)
+{
+	if (workbench->leaving) { /* asked once more: it shall not wait */
+		job_cancel(workbench, TOPIC_KEEP);
+		workbench->quit = true;
+		return;
+	}
+	tell_views(workbench);
+	if (job_busy(workbench, TOPIC_KEEP))
+		workbench_status(workbench, ROLE_WARN,
+		    "leaving as soon as the catalog is written; Q or ^C again does not wait");
+}
+
+static void
 quit_confirmed(void *user, bool yes)
 {
-	struct workbench *workbench = user;
-
-	workbench->quit = yes;
+	if (yes)
+		leave(user);
 }
 
 static void
@@ -343,7 +378,7 @@ ask_to_quit(struct workbench *workbench)
 		workbench_confirm(workbench, "A command is still running. Cancel it and quit?",
 		    quit_confirmed, workbench);
 	else
-		workbench->quit = true;
+		leave(workbench);
 }
 
 static void
@@ -359,7 +394,7 @@ cancel_or_quit(struct workbench *workbench)
 	if (busy)
 		workbench_status(workbench, ROLE_WARN, "cancelled");
 	else
-		workbench->quit = true;
+		leave(workbench);
 }
 
 static void
@@ -459,6 +494,12 @@ workbench_press(struct workbench *workbench, unsigned key)
 		workbench->paste = calloc(1, sizeof *workbench->paste);
 		return;
 	}
+	if (workbench->leaving) {
+		request = binding_find(frame_bindings, key);
+		if (request == FRAME_QUIT || request == FRAME_CANCEL)
+			leave(workbench);
+		return;
+	}
 	workbench->status[0] = '\0';
 	if (key == K_CLICK) {
 		click(workbench);
@@ -468,7 +509,7 @@ workbench_press(struct workbench *workbench, unsigned key)
 		/* Keys would change what cannot be seen. */
 		request = binding_find(frame_bindings, key);
 		if (request == FRAME_QUIT || request == FRAME_CANCEL || request == FRAME_BACK)
-			workbench->quit = true;
+			leave(workbench);
 		else if (request == FRAME_SUSPEND)
 			terminal_suspend();
 		return;
@@ -524,12 +565,18 @@ next_wake(struct workbench *workbench)
 }
 
 bool
-frame_idle(struct workbench *workbench)
+frame_answered(struct workbench *workbench)
 {
 	for (int topic = 0; topic < N_TOPICS; topic++)
-		if (workbench->n_jobs[topic] > 0)
+		if (topic != TOPIC_KEEP && workbench->n_jobs[topic] > 0)
 			return false;
 	return next_wake(workbench) == 0;
+}
+
+bool
+frame_idle(struct workbench *workbench)
+{
+	return frame_answered(workbench) && workbench->n_jobs[TOPIC_KEEP] == 0;
 }
 
 static bool
@@ -585,7 +632,7 @@ wait_for_something(struct workbench *workbench, int64_t until)
 		return;
 	/* The terminal went away without a signal. */
 	if ((fds[1].revents & (POLLHUP | POLLERR | POLLNVAL)) && !(fds[1].revents & POLLIN))
-		workbench->quit = true;
+		leave(workbench);
 }
 
 /* A step of the script, unless it waits. -> whether something was done. */
@@ -594,8 +641,10 @@ play(struct workbench *workbench)
 {
 	if (workbench->script == NULL)
 		return false;
+	if (workbench->leaving)
+		return false;
 	if (!script_step(workbench->script, workbench))
-		workbench->quit = true;
+		leave(workbench);
 	return !script_waits(workbench->script);
 }
 
@@ -622,6 +671,8 @@ loop(struct workbench *workbench)
 		now_at_once |= run_timers(workbench);
 		changed |= deliver_messages(workbench);
 		changed |= now_at_once || played;
+		if (workbench->leaving && !job_busy(workbench, TOPIC_KEEP))
+			workbench->quit = true;
 	}
 }
 
@@ -643,8 +694,11 @@ static void
 stop(struct workbench *workbench)
 {
 	/* Threads first: their last messages are delivered to nobody but freed below. */
-	worker_stop(workbench->lanes);
-	worker_stop(workbench->commands);
+	for (size_t i = 0; i < N_WORKERS; i++)
+		if (i == WORKER_WRITES)
+			worker_finish(workbench->workers[i]);
+		else
+			worker_stop(workbench->workers[i]);
 	while (workbench->n_popups > 0)
 		workbench_pop(workbench);
 	message_queue_free(&workbench->messages);
@@ -709,10 +763,13 @@ start(struct workbench *workbench, char *message, size_t size)
 	if (mouse != NULL && strcmp(mouse, "true") == 0)
 		terminal_mouse();
 	workbench->panel = command_panel_new(workbench);
-	workbench->lanes = worker_start(host, &workbench->messages);
-	workbench->commands = worker_start(host, &workbench->messages);
-	if (workbench->panel == NULL || workbench->lanes == NULL || workbench->commands == NULL)
+	if (workbench->panel == NULL)
 		return "out of memory";
+	for (size_t i = 0; i < N_WORKERS; i++) {
+		workbench->workers[i] = worker_start(host, &workbench->messages);
+		if (workbench->workers[i] == NULL)
+			return "no thread is to be had";
+	}
 	open_views(workbench);
 	return workbench->n_views > 0 ? NULL : "no view could be opened";
 }
@@ -728,14 +785,22 @@ workbench_run(const struct workbench_host *host)
 
 	if (why == NULL)
 		loop(&workbench);
+	if (why == NULL && !workbench.leaving) /* a signal */
+		tell_views(&workbench);
 	terminal_stop();
 	number = terminal_ending();
-	if (workbench.script != NULL)
-		fault = script_fault(workbench.script);
-	if (why != NULL || fault != NULL) {
-		fprintf(stderr, "t2l: %s\n", why != NULL ? why : fault);
-		status = 1;
+	if (workbench.script != NULL && (fault = script_fault(workbench.script)) != NULL) {
+		snprintf(message, sizeof message, "%s", fault);
+		why = message;
 	}
 	stop(&workbench);
+	/* What could not be written at the very end has no screen any more to say so. */
+	if (why == NULL && workbench.leaving && workbench.status_role == ROLE_BAD &&
+	    workbench.status[0] != '\0')
+		why = workbench.status;
+	if (why != NULL) {
+		fprintf(stderr, "t2l: %s\n", why);
+		status = 1;
+	}
 	return number != 0 ? 128 + number : status;
 }

@@ -1,9 +1,10 @@
 /*
  * ui/workbench.h - the interactive workbench: describe, try side by side, keep, merge, export.
  *
- * One thread draws and reads keys and never waits; one worker thread owns the session and runs the
- * engine and the commands; they exchange messages over queues, and the worker's wake the screen's
- * poll loop. The host (src/) hands over what is open and how to run a line of the command table.
+ * One thread draws and reads keys and never waits. Four others run lanes, run command lines, write,
+ * and answer short questions (searches, drafts); they exchange messages over queues, and theirs
+ * wake the screen's poll loop. The host (src/) hands over what is open and how to run a line of the
+ * command table.
  */
 #ifndef UI_WORKBENCH_H
 #define UI_WORKBENCH_H
@@ -29,8 +30,8 @@ struct workbench_host {
 	const char *script; /* --script FILE: keys to play (screen tests); NULL: the keyboard */
 	void *user;
 
-	/* Runs a command line ("merge --adapters a b ...") on the worker; output goes through WRITE
-	 * as it comes. */
+	/* Runs a command line ("merge --adapters a b ...") on the commands' thread; output goes
+	 * through WRITE as it comes. */
 	int (*run_line)(void *user, const char *line,
 	    void (*write)(void *write_user, const char *bytes, size_t n), void *write_user,
 	    atomic_bool *cancelled);
@@ -39,10 +40,8 @@ struct workbench_host {
 	void (*free_words)(char **words);
 	/* A configuration value by key ("ui.theme"), NULL when unset. */
 	const char *(*setting)(void *user, const char *key);
-	/* Opens an adapter of the catalog (a reference; NULL with the message in ERR). */
-	struct t2l_adapter *(*open_adapter)(void *user, int64_t id, struct t2l_error *err);
 	/* Keeps an adapter in the catalog: > 0 its id, 0 with the message in ERR. Called on the
-	 * worker. */
+	 * thread that writes. */
 	int64_t (*keep)(void *user, const struct t2l_adapter *adapter, const char *name,
 	    const char *source, double generation_ms, struct t2l_error *err);
 };

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,14 +13,18 @@
  * would otherwise want gigabytes of cache for eight lanes. infer.context says otherwise. */
 enum { USUAL_CONTEXT = 2048 };
 
+/* The store waits for 5 seconds each time. */
+enum { BUSY_TRIES = 12 };
+
 struct worker {
 	const struct workbench_host *host;
 	struct message_queue *messages;
 	struct job_queue jobs;
 	pthread_t thread;
-	/* The session may be cancelled by the other thread at any time, so it is replaced only
+	/* These may be interrupted by the screen's thread at any time, so they are replaced only
 	 * under the job queue's lock. */
 	struct t2l_session *session;
+	struct store *store;
 	size_t n_lanes;
 };
 
@@ -87,16 +92,25 @@ worker_start(const struct workbench_host *host, struct message_queue *messages)
 }
 
 void
-worker_stop(struct worker *worker)
+worker_finish(struct worker *worker)
 {
 	if (worker == NULL)
 		return;
 	job_queue_close(&worker->jobs);
-	worker_cancel(worker, N_TOPICS);
 	pthread_join(worker->thread, NULL);
 	t2l_session_close(worker->session);
+	store_close(worker->store);
 	job_queue_free(&worker->jobs);
 	free(worker);
+}
+
+void
+worker_stop(struct worker *worker)
+{
+	if (worker == NULL)
+		return;
+	worker_cancel(worker, N_TOPICS);
+	worker_finish(worker);
 }
 
 void
@@ -106,19 +120,21 @@ worker_put(struct worker *worker, struct job *job)
 }
 
 static void
-stop_session(void *user, struct job *job)
+interrupt(void *user, struct job *job)
 {
 	struct worker *worker = user;
 
 	(void)job;
 	if (worker->session != NULL)
 		t2l_session_cancel(worker->session);
+	if (worker->store != NULL)
+		store_interrupt(worker->store);
 }
 
 void
 worker_cancel(struct worker *worker, enum topic topic)
 {
-	struct job *dropped = job_drop(&worker->jobs, topic, stop_session, worker), *next;
+	struct job *dropped = job_drop(&worker->jobs, topic, interrupt, worker), *next;
 
 	for (; dropped != NULL; dropped = next) {
 		next = dropped->next;
@@ -164,6 +180,39 @@ const struct workbench_host *
 worker_host(const struct worker *worker)
 {
 	return worker->host;
+}
+
+struct store *
+worker_store(struct worker *worker, char *message, size_t size)
+{
+	struct store *store;
+
+	if (worker->store != NULL)
+		return worker->store;
+	if (store_open(worker->host->home, STORE_READ_WRITE, message, size, &store) != STORE_OK)
+		return NULL;
+	pthread_mutex_lock(&worker->jobs.lock);
+	worker->store = store;
+	pthread_mutex_unlock(&worker->jobs.lock);
+	return store;
+}
+
+bool
+worker_write(struct worker *worker, struct job *job,
+    enum store_status (*write)(struct store *store, struct job *job), char *message, size_t size)
+{
+	struct store *store = worker_store(worker, message, size);
+	enum store_status status;
+	int tries = 0;
+
+	if (store == NULL)
+		return false;
+	do
+		status = write(store, job);
+	while (status == STORE_EBUSY && ++tries < BUSY_TRIES && !job_cancelled(job));
+	if (status != STORE_OK)
+		snprintf(message, size, "%s", store_error(store));
+	return status == STORE_OK;
 }
 
 static size_t

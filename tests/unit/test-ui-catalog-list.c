@@ -5,6 +5,28 @@
 
 #include "ui/catalog-list.h"
 
+/* Asks what the list wants to know, as the workbench's thread for questions does. True when it
+ * wanted something. */
+static bool
+settle(struct catalog_list *list)
+{
+	struct catalog_query query;
+	bool any = false;
+
+	while (catalog_list_query(list, &query)) {
+		struct store_adapters *page = NULL;
+
+		if (store_search(list->store, &query.query, &page) != STORE_OK)
+			page = NULL;
+		catalog_list_done(
+		    list, query.number, page, page == NULL ? store_error(list->store) : "");
+		catalog_query_free(&query);
+		any = true;
+	}
+	assert_false(list->awaited);
+	return any;
+}
+
 static struct catalog_list *
 list_of(void **state)
 {
@@ -13,6 +35,7 @@ list_of(void **state)
 
 	assert_true(catalog_list_open(&list, fixture->store));
 	catalog_list_set_height(&list, 10);
+	assert_true(settle(&list));
 	return &list;
 }
 
@@ -32,29 +55,13 @@ add_many(struct store *store, const char *word, int n)
 	}
 }
 
-/* Asks what the list wants to know, as the workbench's worker does. */
-static void
-settle(struct catalog_list *list)
-{
-	struct store_query query;
-	struct store_vector vector;
-	struct store_adapters *page = NULL;
-	struct buffer text = { 0 };
-
-	assert_true(list->near_wanted);
-	catalog_list_near_query(list, &query, &vector, &text);
-	if (store_search(list->store, &query, &page) != STORE_OK)
-		page = NULL;
-	catalog_list_near_done(list, page, page == NULL ? store_error(list->store) : "");
-	assert_false(list->near_wanted);
-	buffer_free(&text);
-}
-
 static const char *
 name_at(struct catalog_list *list, size_t index)
 {
 	const struct store_adapter *row = catalog_list_row(list, index);
 
+	if (row == NULL && settle(list))
+		row = catalog_list_row(list, index);
 	return row != NULL ? row->name : "(none)";
 }
 
@@ -127,14 +134,17 @@ a_refused_search_keeps_the_rows_and_says_why(void **state)
 	add_many(fixture->store, "upper", 3);
 	add_many(fixture->store, "lower", 2);
 	list = list_of(state);
-	assert_true(catalog_list_search(list, "upp"));
+	catalog_list_search(list, "upp");
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 3);
-	assert_false(catalog_list_search(list, "rank>many"));
+	catalog_list_search(list, "rank>many");
+	assert_true(settle(list));
 	assert_non_null(strstr(list->message, "a number"));
 	assert_int_equal(list->n_rows, 3);
 	assert_string_equal(name_at(list, 0), "upper-2");
-	assert_string_equal(list->text, "upp");
-	assert_true(catalog_list_search(list, "low rank>4"));
+	assert_string_equal(list->shown.text, "upp");
+	catalog_list_search(list, "low rank>4");
+	assert_true(settle(list));
 	assert_string_equal(list->message, "");
 	assert_int_equal(list->n_rows, 1);
 	catalog_list_close(list);
@@ -152,12 +162,15 @@ the_base_narrows_every_search(void **state)
 	add(fixture->store, other);
 	list = list_of(state);
 	assert_true(catalog_list_base(list, "big 1b"));
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 1);
-	assert_true(catalog_list_search(list, "upper"));
+	catalog_list_search(list, "upper");
+	assert_true(settle(list));
 	assert_string_equal(name_at(list, 0), "elsewhere");
 	assert_false(catalog_list_base(list, "a\"b"));
-	assert_string_equal(list->base, "big 1b");
+	assert_string_equal(list->shown.base, "big 1b");
 	assert_true(catalog_list_base(list, NULL));
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 3);
 	catalog_list_close(list);
 }
@@ -170,14 +183,18 @@ orders_follow_each_other_and_come_round(void **state)
 
 	add_many(fixture->store, "row", 2);
 	list = list_of(state);
-	assert_true(catalog_list_sort(list, 1));
-	assert_int_equal(list->sort, STORE_SORT_OLDEST);
+	catalog_list_sort(list, 1);
+	assert_true(settle(list));
+	assert_int_equal(list->shown.sort, STORE_SORT_OLDEST);
 	assert_string_equal(name_at(list, 0), "row-0");
-	assert_true(catalog_list_sort(list, -1));
-	assert_true(catalog_list_sort(list, -1));
-	assert_int_equal(list->sort, STORE_SORT_NEAREST - 1);
-	assert_true(catalog_list_sort(list, 1));
-	assert_int_equal(list->sort, STORE_SORT_NEWEST);
+	catalog_list_sort(list, -1);
+	assert_true(settle(list));
+	catalog_list_sort(list, -1);
+	assert_true(settle(list));
+	assert_int_equal(list->shown.sort, STORE_SORT_NEAREST - 1);
+	catalog_list_sort(list, 1);
+	assert_true(settle(list));
+	assert_int_equal(list->shown.sort, STORE_SORT_NEWEST);
 	catalog_list_close(list);
 }
 
@@ -190,16 +207,19 @@ what_another_process_adds_leaves_the_cursor_on_its_adapter(void **state)
 
 	add_many(fixture->store, "row", 20);
 	list = list_of(state);
-	assert_false(catalog_list_refresh(list, false));
+	catalog_list_refresh(list, false);
+	assert_false(settle(list));
 	catalog_list_move(list, 12);
 	assert_string_equal(catalog_list_current(list)->name, "row-7");
 	add_named(other, "new", "new");
-	assert_true(catalog_list_refresh(list, false));
+	catalog_list_refresh(list, false);
+	assert_true(settle(list));
 	assert_string_equal(catalog_list_current(list)->name, "row-7");
 	assert_int_equal(list->cursor, 13);
 	assert_int_equal(list->top, 4);
 	assert_string_equal(name_at(list, 0), "new");
-	assert_false(catalog_list_refresh(list, false));
+	catalog_list_refresh(list, false);
+	assert_false(settle(list));
 	catalog_list_close(list);
 	store_close(other);
 }
@@ -222,14 +242,16 @@ what_goes_to_the_trash_leaves_the_list_and_the_marks(void **state)
 	catalog_list_mark(list, last, true);
 	catalog_list_move(list, 2);
 	assert_ok(fixture->store, store_trash(fixture->store, &last, 1));
-	assert_true(catalog_list_refresh(list, false));
+	catalog_list_refresh(list, false);
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 2);
 	assert_int_equal(list->cursor, 1);
 	ids = catalog_list_targets(list, &n);
 	assert_int_equal(n, 1);
 	assert_int_equal(ids[0], first);
 	free(ids);
-	assert_true(catalog_list_trash(list, true));
+	catalog_list_trash(list, true);
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 1);
 	assert_int_equal(list->n_marks, 0);
 	assert_int_equal(catalog_list_current(list)->id, last);
@@ -247,6 +269,7 @@ without_marks_the_row_under_the_cursor_is_meant(void **state)
 	assert_null(catalog_list_targets(list, &n));
 	add_many(fixture->store, "row", 3);
 	catalog_list_refresh(list, false);
+	assert_true(settle(list));
 	catalog_list_move(list, 1);
 	ids = catalog_list_targets(list, &n);
 	assert_int_equal(n, 1);
@@ -276,33 +299,101 @@ rows_near_a_sentence_or_a_row_come_nearest_first(void **state)
 	}
 	list = list_of(state);
 	catalog_list_sort(list, 1);
+	assert_true(settle(list));
 	vector.values = units[2];
-	assert_true(catalog_list_near_vector(list, &vector, "a sentence"));
+	catalog_list_near_vector(list, &vector, "a sentence");
 	assert_string_equal(name_at(list, 0), "r0"); /* the last rows stay for so long */
-	settle(list);
+	assert_true(settle(list));
 	assert_string_equal(name_at(list, 0), "r2");
 	assert_string_equal(name_at(list, 2), "r0");
 	assert_float_equal(catalog_list_row(list, 1)->nearness, 0.8, 0.001);
-	assert_false(catalog_list_search(list, "rank>"));
-	assert_false(list->near_wanted);
-	assert_true(catalog_list_search(list, "name:r1"));
-	settle(list);
+	catalog_list_search(list, "rank>");
+	assert_true(settle(list));
+	assert_true(list->message[0] != '\0');
+	assert_int_equal(list->n_rows, 3);
+	catalog_list_search(list, "name:r1");
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 1);
-	assert_true(catalog_list_search(list, ""));
-	assert_true(catalog_list_near_row(list, first, "r0"));
-	settle(list);
+	catalog_list_search(list, "");
+	assert_true(settle(list));
+	catalog_list_near_row(list, first, "r0");
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 2);
 	assert_string_equal(name_at(list, 0), "r1");
-	assert_true(catalog_list_far(list));
-	assert_int_equal(list->sort, STORE_SORT_OLDEST);
-	assert_null(list->near_label);
+	catalog_list_far(list);
+	assert_true(settle(list));
+	assert_int_equal(list->shown.sort, STORE_SORT_OLDEST);
+	assert_null(list->shown.near_label);
 	/* A row without an embedding is near to nothing: the list stays as it was. */
 	first = add_named(fixture->store, "plain", "no vector");
-	assert_true(catalog_list_near_row(list, first, "plain"));
-	settle(list);
+	catalog_list_near_row(list, first, "plain");
+	assert_true(settle(list));
 	assert_true(list->message[0] != '\0');
+	catalog_list_refresh(list, false);
+	assert_true(settle(list));
 	assert_int_equal(list->n_rows, 4);
-	assert_int_equal(list->sort, STORE_SORT_OLDEST);
+	assert_int_equal(list->shown.sort, STORE_SORT_OLDEST);
+	catalog_list_close(list);
+}
+
+/* What a thread brings late must not take the place of what was asked after it. */
+static void
+only_the_last_search_counts_whatever_comes_first(void **state)
+{
+	struct fixture *fixture = *state;
+	struct catalog_query first, second;
+	struct store_adapters *page;
+	struct catalog_list *list;
+
+	add_many(fixture->store, "upper", 3);
+	add_many(fixture->store, "lower", 2);
+	list = list_of(state);
+	catalog_list_search(list, "upper");
+	assert_true(catalog_list_query(list, &first));
+	assert_false(catalog_list_query(list, &second));
+	catalog_list_search(list, "lower");
+	assert_true(catalog_list_query(list, &second));
+	assert_ok(list->store, store_search(list->store, &second.query, &page));
+	catalog_list_done(list, second.number, page, "");
+	assert_ok(list->store, store_search(list->store, &first.query, &page));
+	catalog_list_done(list, first.number, page, "");
+	assert_string_equal(list->shown.text, "lower");
+	assert_int_equal(list->n_rows, 2);
+	catalog_query_free(&first);
+	catalog_query_free(&second);
+	/* Rows of the search before are not taken for those of one that is about to be asked. */
+	catalog_list_search(list, "upper");
+	assert_true(catalog_list_query(list, &first));
+	assert_ok(list->store, store_search(list->store, &first.query, &page));
+	catalog_list_search(list, "nothing");
+	catalog_list_done(list, first.number, page, "");
+	assert_string_equal(list->shown.text, "lower");
+	catalog_query_free(&first);
+	assert_true(settle(list));
+	assert_string_equal(list->shown.text, "nothing");
+	assert_int_equal(list->n_rows, 0);
+	catalog_list_close(list);
+}
+
+/* Else a screen that asks at every drawing would never rest. */
+static void
+rows_that_cannot_be_read_are_not_asked_for_again_and_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct catalog_query query;
+	struct catalog_list *list;
+
+	add_many(fixture->store, "row", 600);
+	list = list_of(state);
+	assert_null(catalog_list_row(list, 500));
+	assert_true(catalog_list_query(list, &query));
+	catalog_list_done(list, query.number, NULL, "cannot read");
+	catalog_query_free(&query);
+	assert_string_equal(list->message, "cannot read");
+	assert_null(catalog_list_row(list, 500));
+	assert_false(catalog_list_query(list, &query));
+	catalog_list_move_to(list, 500);
+	assert_string_equal(name_at(list, 500), "row-99");
 	catalog_list_close(list);
 }
 
@@ -320,6 +411,8 @@ main(void)
 		TEST(what_goes_to_the_trash_leaves_the_list_and_the_marks),
 		TEST(without_marks_the_row_under_the_cursor_is_meant),
 		TEST(rows_near_a_sentence_or_a_row_come_nearest_first),
+		TEST(only_the_last_search_counts_whatever_comes_first),
+		TEST(rows_that_cannot_be_read_are_not_asked_for_again_and_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,22 @@ closing_wakes_a_worker_that_waits(void **state)
 	job_queue_free(&queue);
 }
 
+static void
+a_closed_queue_first_gives_what_waits(void **state)
+{
+	struct job waiting = { .topic = TOPIC_KEEP };
+	struct job_queue queue;
+
+	(void)state;
+	job_queue_init(&queue);
+	job_put(&queue, &waiting);
+	job_queue_close(&queue);
+	assert_ptr_equal(job_take(&queue), &waiting);
+	job_finished(&queue);
+	assert_null(job_take(&queue));
+	job_queue_free(&queue);
+}
+
 int
 main(void)
 {
@@ -170,6 +186,7 @@ main(void)
 		cmocka_unit_test(dropping_a_topic_leaves_the_others_in_their_order),
 		cmocka_unit_test(what_runs_of_a_dropped_topic_is_cancelled_and_nothing_else),
 		cmocka_unit_test(closing_wakes_a_worker_that_waits),
+		cmocka_unit_test(a_closed_queue_first_gives_what_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 # Tests of ui/ that need no screen.
 UI_TESTS = tests/unit/test-ui-catalog-columns tests/unit/test-ui-catalog-list tests/unit/test-ui-diff \
-	tests/unit/test-ui-layout tests/unit/test-ui-prompt-line tests/unit/test-ui-queue
+	tests/unit/test-ui-layout tests/unit/test-ui-prompt-line tests/unit/test-ui-queue tests/unit/test-ui-worker
 UNIT_TESTS += $(UI_TESTS)
 UI_LDADD = ui/libui.la $(UNIT_LDADD) $(SQLITE_LIBS) $(NCURSES_LIBS)
 
@@ -33,3 +33,8 @@ tests_unit_test_ui_prompt_line_SOURCES = tests/unit/test-ui-prompt-line.c
 tests_unit_test_ui_prompt_line_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ui_prompt_line_LDADD = $(UI_LDADD)
 tests_unit_test_ui_prompt_line_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_ui_worker_SOURCES = tests/unit/test-ui-worker.c
+tests_unit_test_ui_worker_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ui_worker_LDADD = $(UI_LDADD)
+tests_unit_test_ui_worker_LDFLAGS = $(UNIT_LDFLAGS)
