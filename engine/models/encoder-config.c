@@ -1,6 +1,7 @@
 /* encoder-config.c - the JSON files of a sentence-transformers directory -> encoder_config. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/formats/json.h"
@@ -73,28 +74,88 @@ read_sizes(
 		return t2l_fail(err, T2L_EFORMAT,
 		    "%s: hidden_size %d is no multiple of num_attention_heads %d", path,
 		    config->hidden_size, config->n_heads);
+	if (config->kind == ENCODER_GTE && config->hidden_size / config->n_heads % 2 != 0)
+		return t2l_fail(err, T2L_EFORMAT, "%s: heads of an odd size have no rope", path);
 	status =
 	    json_number(json, "layer_norm_eps", JSON_OPTIONAL, 1e-15, 0.1, path, &epsilon, err);
 	config->norm_epsilon = (float)epsilon;
 	return status;
 }
 
+/* GTE's rope, and what its code could do otherwise and none of its models does. */
+static enum t2l_status
+read_gte(const cJSON *json, const char *path, struct encoder_config *config, struct t2l_error *err)
+{
+	bool packed = true, log_n = false;
+	const char *norm = "layer_norm", *scaling_type = "ntk";
+	const cJSON *scaling = NULL;
+	enum t2l_status status;
+
+	config->rope_theta = 10000;
+	config->ntk_factor = 1;
+	if ((status = json_bool(json, "pack_qkv", JSON_OPTIONAL, path, &packed, err)) != T2L_OK ||
+	    (status = json_bool(json, "logn_attention_scale", JSON_OPTIONAL, path, &log_n, err)) !=
+		T2L_OK ||
+	    (status = json_string(json, "layer_norm_type", JSON_OPTIONAL, path, &norm, err)) !=
+		T2L_OK ||
+	    (status = json_number(json, "rope_theta", JSON_OPTIONAL, 1, 1e12, path,
+		 &config->rope_theta, err)) != T2L_OK ||
+	    (status = json_object(json, "rope_scaling", JSON_OPTIONAL, path, &scaling, err)) !=
+		T2L_OK)
+		return status;
+	if (!packed || log_n || strcmp(norm, "layer_norm") != 0)
+		return t2l_fail(err, T2L_EUNSUPPORTED,
+		    "%s: pack_qkv false, logn_attention_scale true and a layer_norm_type other "
+		    "than "
+		    "'layer_norm' are not supported",
+		    path);
+	if (scaling == NULL)
+		return T2L_OK;
+	if ((status = json_string(scaling, "type", JSON_REQUIRED, path, &scaling_type, err)) !=
+		T2L_OK ||
+	    (status = json_number(scaling, "factor", JSON_REQUIRED, 1, 1e6, path,
+		 &config->ntk_factor, err)) != T2L_OK)
+		return status;
+	return strcmp(scaling_type, "ntk") == 0
+		   ? T2L_OK
+		   : t2l_fail(err, T2L_EUNSUPPORTED, "%s: rope_scaling type '%s' is not supported",
+			 path, scaling_type);
+}
+
+static const struct architecture {
+	const char *type, *positions;
+	enum encoder_kind kind;
+} architectures[] = {
+	{ "bert", "absolute", ENCODER_BERT },
+	{ "new", "rope", ENCODER_GTE },
+	{ NULL, NULL, 0 },
+};
+
 static enum t2l_status
 read_network(
     const cJSON *json, const char *path, struct encoder_config *config, struct t2l_error *err)
 {
-	const char *type = NULL, *activation = "gelu", *positions = "absolute";
+	const char *type = NULL, *activation = "gelu", *positions;
 	enum t2l_status status = json_string(json, "model_type", JSON_REQUIRED, path, &type, err);
+	const struct architecture *architecture = architectures;
 
-	if (status == T2L_OK && strcmp(type, "bert") != 0)
+	if (status != T2L_OK)
+		return status;
+	while (architecture->type != NULL && strcmp(type, architecture->type) != 0)
+		architecture++;
+	if (architecture->type == NULL)
 		return t2l_fail(err, T2L_EUNSUPPORTED,
-		    "%s: encoder architecture '%s' is not supported; supported: bert", path, type);
-	if (status == T2L_OK)
-		status = json_string(
-		    json, "position_embedding_type", JSON_OPTIONAL, path, &positions, err);
-	if (status == T2L_OK && strcmp(positions, "absolute") != 0)
+		    "%s: encoder architecture '%s' is not supported; supported: bert, new (GTE "
+		    "v1.5) and every base model",
+		    path, type);
+	config->kind = architecture->kind;
+	positions = architecture->positions;
+	status = json_string(json, "position_embedding_type", JSON_OPTIONAL, path, &positions, err);
+	if (status == T2L_OK && strcmp(positions, architecture->positions) != 0)
 		return t2l_fail(err, T2L_EUNSUPPORTED,
 		    "%s: position_embedding_type '%s' is not supported", path, positions);
+	if (status == T2L_OK && config->kind == ENCODER_GTE)
+		status = read_gte(json, path, config, err);
 	if (status == T2L_OK)
 		status = json_string(json, "hidden_act", JSON_OPTIONAL, path, &activation, err);
 	if (status == T2L_OK)
@@ -112,7 +173,7 @@ read_network(
 }
 
 /* 1_Pooling/config.json: exactly one mode of ours is on. Without the file it is the mean, as
- * sentence-transformers does. */
+ * sentence-transformers does; of GTE the first token, as its authors do. */
 static enum t2l_status
 read_pooling(
     const cJSON *json, const char *path, struct encoder_config *config, struct t2l_error *err)
@@ -131,7 +192,7 @@ read_pooling(
 	};
 	int n_on = 0;
 
-	config->pooling = POOLING_MEAN;
+	config->pooling = config->kind == ENCODER_GTE ? POOLING_CLS : POOLING_MEAN;
 	if (json == NULL)
 		return T2L_OK;
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
@@ -237,6 +298,29 @@ check_steps(const char *directory, struct t2l_error *err)
 			status = t2l_fail(
 			    err, T2L_EUNSUPPORTED, "%s: step '%s' is not supported", path, type);
 	}
+	cJSON_Delete(json);
+	return status;
+}
+
+enum t2l_status
+encoder_is_base(const char *directory, bool *is_base, struct t2l_error *err)
+{
+	char path[PATH_SIZE];
+	const char *type = NULL;
+	cJSON *json = NULL;
+	struct stat st;
+	enum t2l_status status;
+
+	*is_base = true;
+	if (stat(directory, &st) != 0)
+		return t2l_fail_errno(err, "%s", directory);
+	if (!S_ISDIR(st.st_mode))
+		return T2L_OK;
+	status = open_part(directory, "config.json", JSON_REQUIRED, path, &json, err);
+	if (status == T2L_OK)
+		status = json_string(json, "model_type", JSON_REQUIRED, path, &type, err);
+	for (size_t i = 0; status == T2L_OK && architectures[i].type != NULL; i++)
+		*is_base = *is_base && strcmp(type, architectures[i].type) != 0;
 	cJSON_Delete(json);
 	return status;
 }

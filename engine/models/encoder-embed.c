@@ -16,18 +16,24 @@ struct token_batch {
 	size_t n_ids, capacity;
 };
 
+static const struct tokenizer *
+tokenizer_of(const struct text_encoder *encoder)
+{
+	return encoder->base != NULL ? encoder->base->tokenizer : encoder->tokenizer;
+}
+
 static enum t2l_status
 encode(const struct text_encoder *encoder, const char *text, int32_t **ids, size_t *n,
     struct t2l_error *err)
 {
 	/* "[SEP]" written in a text is that token, as in the reference. */
-	enum t2l_status status = tokenizer_encode(encoder->tokenizer, text, strlen(text),
+	enum t2l_status status = tokenizer_encode(tokenizer_of(encoder), text, strlen(text),
 	    TOKENIZER_ADD_SPECIAL | TOKENIZER_PARSE_SPECIAL, ids, n, err);
 
 	if (status != T2L_OK)
 		return status;
 	*n = tokenizer_truncate(
-	    encoder->tokenizer, *ids, *n, (size_t)encoder->network.config.max_tokens);
+	    tokenizer_of(encoder), *ids, *n, (size_t)encoder->network.config.max_tokens);
 	if (*n > 0)
 		return T2L_OK;
 	free(*ids);
@@ -53,16 +59,46 @@ batch_add(struct token_batch *batch, const int32_t *ids, size_t n, struct t2l_er
 	return T2L_OK;
 }
 
-static enum t2l_status
-run_batch(const struct text_encoder *encoder, struct ops *ops, const struct token_batch *batch,
-    size_t n_texts, float *out, struct t2l_error *err)
+/* The hidden state of a decoder, behind its final norm, at each text's last token. */
+static struct tensor *
+last_states(struct ops *ops, const struct decoder *decoder, const int32_t *ids,
+    const int32_t *begin, int64_t n_texts)
+{
+	const int64_t n = begin[n_texts];
+	int32_t *memory = arena_alloc(ops_arena(ops), (size_t)(3 * n + n_texts) * sizeof *memory);
+	int32_t *positions = memory, *kv_begin, *kv_end, *last;
+	struct decoder_batch batch = { .n_rows = n, .tokens = ids };
+
+	if (memory == NULL)
+		return NULL;
+	kv_begin = memory + n;
+	kv_end = memory + 2 * n;
+	last = memory + 3 * n;
+	for (int64_t t = 0; t < n_texts; t++) {
+		for (int32_t row = begin[t]; row < begin[t + 1]; row++) {
+			positions[row] = row - begin[t];
+			kv_begin[row] = begin[t];
+			kv_end[row] = row + 1;
+		}
+		last[t] = begin[t + 1] - 1;
+	}
+	batch.positions = positions;
+	batch.kv_begin = kv_begin;
+	batch.kv_end = kv_end;
+	return op_gather_rows(ops, decoder_hidden(ops, decoder, &batch), last, n_texts);
+}
+
+enum t2l_status
+text_encoder_embed_tokens(const struct text_encoder *encoder, struct ops *ops, const int32_t *ids,
+    const int32_t *begin, size_t n_texts, float *out, struct t2l_error *err)
 {
 	struct tensor *pooled, *unit;
 	enum t2l_status status;
 
 	ops_reset(ops);
-	pooled = encoder_forward(
-	    ops, &encoder->network, batch->ids, batch->begin, (int64_t)n_texts, NULL);
+	pooled = encoder->base != NULL
+		     ? last_states(ops, &encoder->base->decoder, ids, begin, (int64_t)n_texts)
+		     : encoder_forward(ops, &encoder->network, ids, begin, (int64_t)n_texts, NULL);
 	unit = op_unit_rows(ops, pooled, UNIT_FLOOR);
 	status = ops_status(ops, err);
 	if (status != T2L_OK)
@@ -113,7 +149,7 @@ text_encoder_embed(const struct text_encoder *encoder, struct ops *ops, const ch
 	for (size_t done = 0; done < n_texts && status == T2L_OK; done += n) {
 		status = fill_batch(encoder, texts + done, n_texts - done, &batch, &n, err);
 		if (status == T2L_OK)
-			status = run_batch(encoder, ops, &batch, n,
+			status = text_encoder_embed_tokens(encoder, ops, batch.ids, batch.begin, n,
 			    out + done * (size_t)encoder->facts.dimension, err);
 	}
 	free(batch.ids);

@@ -10,4 +10,7 @@
 enum t2l_status encoder_config_read(
     const char *directory, struct encoder_config *config, struct t2l_error *err);
 
+/* Whether PATH holds no encoder's architecture, so that it must be a base model. */
+enum t2l_status encoder_is_base(const char *path, bool *is_base, struct t2l_error *err);
+
 #endif

@@ -5,15 +5,17 @@
 #include <stdio.h>
 
 /* Sizes that depend on the configuration; NONE rows make a vector. */
-enum size { NONE, HIDDEN, FFN };
+enum size { NONE, HIDDEN, FFN, HIDDEN_3, FFN_2 };
 
 #define AT(field) offsetof(struct encoder_layer, field)
 
-static const struct {
+struct layer_weight {
 	const char *name;
 	size_t offset;
 	enum size rows, cols;
-} layer_weights[] = {
+};
+
+static const struct layer_weight bert_weights[] = {
 	{ "attention.self.query.weight", AT(q), HIDDEN, HIDDEN },
 	{ "attention.self.query.bias", AT(q_bias), NONE, HIDDEN },
 	{ "attention.self.key.weight", AT(k), HIDDEN, HIDDEN },
@@ -32,10 +34,42 @@ static const struct {
 	{ "output.LayerNorm.bias", AT(mlp_norm_bias), NONE, HIDDEN },
 };
 
+static const struct layer_weight gte_weights[] = {
+	{ "attention.qkv_proj.weight", AT(qkv), HIDDEN_3, HIDDEN },
+	{ "attention.qkv_proj.bias", AT(qkv_bias), NONE, HIDDEN_3 },
+	{ "attention.o_proj.weight", AT(o), HIDDEN, HIDDEN },
+	{ "attention.o_proj.bias", AT(o_bias), NONE, HIDDEN },
+	{ "attn_ln.weight", AT(attention_norm), NONE, HIDDEN },
+	{ "attn_ln.bias", AT(attention_norm_bias), NONE, HIDDEN },
+	{ "mlp.up_gate_proj.weight", AT(up_gate), FFN_2, HIDDEN },
+	{ "mlp.down_proj.weight", AT(down), HIDDEN, FFN },
+	{ "mlp.down_proj.bias", AT(down_bias), NONE, HIDDEN },
+	{ "mlp_ln.weight", AT(mlp_norm), NONE, HIDDEN },
+	{ "mlp_ln.bias", AT(mlp_norm_bias), NONE, HIDDEN },
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+static const struct {
+	const struct layer_weight *weights;
+	size_t n;
+} layers_of[] = {
+	[ENCODER_BERT] = { bert_weights, LENGTH(bert_weights) },
+	[ENCODER_GTE] = { gte_weights, LENGTH(gte_weights) },
+};
+
 static int64_t
 size_of(const struct encoder_config *config, enum size size)
 {
-	return size == NONE ? 0 : size == HIDDEN ? config->hidden_size : config->ffn_size;
+	const int64_t sizes[] = {
+		[NONE] = 0,
+		[HIDDEN] = config->hidden_size,
+		[FFN] = config->ffn_size,
+		[HIDDEN_3] = 3 * (int64_t)config->hidden_size,
+		[FFN_2] = 2 * (int64_t)config->ffn_size,
+	};
+
+	return sizes[size];
 }
 
 static enum t2l_status
@@ -61,7 +95,8 @@ visit_embeddings(struct encoder_network *network, const char *prefix, weight_vis
 		struct weight_slot slot = { name, weights[i].tensor, weights[i].rows,
 			config->hidden_size, 0 };
 
-		if (weights[i].tensor == &network->type && config->n_types == 0)
+		if ((weights[i].tensor == &network->type && config->n_types == 0) ||
+		    (weights[i].tensor == &network->position && config->kind == ENCODER_GTE))
 			continue;
 		snprintf(name, sizeof name, "%sembeddings.%s", prefix, weights[i].name);
 		status = visit(user, &slot, err);
@@ -74,7 +109,8 @@ encoder_each_weight(struct encoder_network *network, const char *prefix, weight_
     void *user, struct t2l_error *err)
 {
 	const struct encoder_config *config = &network->config;
-	const size_t n = sizeof layer_weights / sizeof *layer_weights;
+	const struct layer_weight *weights = layers_of[config->kind].weights;
+	const size_t n = layers_of[config->kind].n;
 	enum t2l_status status = visit_embeddings(network, prefix, visit, user, err);
 
 	for (int l = 0; l < config->n_layers; l++) {
@@ -83,13 +119,13 @@ encoder_each_weight(struct encoder_network *network, const char *prefix, weight_
 			struct weight_slot slot = {
 				.name = name,
 				.tensor = (struct tensor **)((char *)&network->layers[l] +
-							     layer_weights[i].offset),
-				.rows = size_of(config, layer_weights[i].rows),
-				.cols = size_of(config, layer_weights[i].cols),
+							     weights[i].offset),
+				.rows = size_of(config, weights[i].rows),
+				.cols = size_of(config, weights[i].cols),
 			};
 
-			snprintf(name, sizeof name, "%sencoder.layer.%d.%s", prefix, l,
-			    layer_weights[i].name);
+			snprintf(
+			    name, sizeof name, "%sencoder.layer.%d.%s", prefix, l, weights[i].name);
 			status = visit(user, &slot, err);
 		}
 	}

@@ -7,7 +7,7 @@
 #include "engine/models/encoder.h"
 #include "engine/models/weights.h"
 
-/* Visits the weights of model.safetensors, each name after PREFIX ("" or "bert."). */
+/* Visits the weights of model.safetensors, each name after PREFIX ("", "bert.", "new."). */
 enum t2l_status encoder_each_weight(struct encoder_network *network, const char *prefix,
     weight_visit *visit, void *user, struct t2l_error *err);
 

@@ -45,19 +45,37 @@ embed(struct ops *ops, const struct encoder_network *network, const int32_t *ids
 {
 	static const int32_t first_type = 0;
 	struct tensor *x = op_gather_rows(ops, network->word, ids, packing->n_rows);
-	struct tensor *positions =
-	    op_gather_rows(ops, network->position, packing->positions, packing->n_rows);
 
-	x = op_add(ops, 1, x, 1, positions);
+	if (network->position != NULL)
+		x = op_add(ops, 1, x, 1,
+		    op_gather_rows(ops, network->position, packing->positions, packing->n_rows));
 	if (network->type != NULL) /* single texts: all of type 0 */
 		x = op_add(ops, 1, x, 1, op_gather_rows(ops, network->type, &first_type, 1));
 	return norm(ops, network, x, network->norm, network->norm_bias);
 }
 
+/* q or k with its rope; BERT has none. */
 static struct tensor *
-attention(struct ops *ops, const struct encoder_config *config, const struct encoder_layer *layer,
+turn(struct ops *ops, const struct encoder_network *network, struct tensor *x,
+    const struct packing *packing)
+{
+	int head_dim = network->config.hidden_size / network->config.n_heads;
+	struct rope *rope;
+
+	if (network->inv_freq == NULL)
+		return x;
+	rope = arena_alloc(ops_arena(ops), sizeof *rope);
+	if (rope == NULL)
+		return NULL;
+	*rope = (struct rope){ .n_rot = head_dim, .inv_freq = network->inv_freq, .magnitude = 1 };
+	return op_rope(ops, x, packing->positions, rope, head_dim);
+}
+
+static struct tensor *
+attention(struct ops *ops, const struct encoder_network *network, const struct encoder_layer *layer,
     struct tensor *x, const struct packing *packing)
 {
+	const struct encoder_config *config = &network->config;
 	int head_dim = config->hidden_size / config->n_heads;
 	struct attention_shape shape = {
 		.n_heads = config->n_heads,
@@ -67,8 +85,8 @@ attention(struct ops *ops, const struct encoder_config *config, const struct enc
 		.kv_begin = packing->kv_begin,
 		.kv_end = packing->kv_end,
 	};
-	struct tensor *q = op_linear(ops, x, layer->q, layer->q_bias);
-	struct tensor *k = op_linear(ops, x, layer->k, layer->k_bias);
+	struct tensor *q = turn(ops, network, op_linear(ops, x, layer->q, layer->q_bias), packing);
+	struct tensor *k = turn(ops, network, op_linear(ops, x, layer->k, layer->k_bias), packing);
 	struct tensor *v = op_linear(ops, x, layer->v, layer->v_bias);
 
 	return op_linear(ops, op_attention(ops, q, k, v, &shape), layer->o, layer->o_bias);
@@ -80,8 +98,10 @@ mlp(struct ops *ops, const struct encoder_config *config, const struct encoder_l
 {
 	struct tensor *up = op_linear(ops, x, layer->up, layer->up_bias); /* [n_rows, f] */
 
-	return op_linear(
-	    ops, op_activate(ops, config->activation, up), layer->down, layer->down_bias);
+	up = layer->gate == NULL
+		 ? op_activate(ops, config->activation, up)
+		 : op_gate(ops, config->activation, op_linear(ops, x, layer->gate, NULL), up);
+	return op_linear(ops, up, layer->down, layer->down_bias);
 }
 
 static struct tensor *
@@ -121,7 +141,7 @@ encoder_forward(struct ops *ops, const struct encoder_network *network, const in
 		const struct encoder_layer *layer = &network->layers[i];
 		struct arena_mark mark = ops_mark(ops);
 
-		x = op_add(ops, 1, x, 1, attention(ops, config, layer, x, &packing));
+		x = op_add(ops, 1, x, 1, attention(ops, network, layer, x, &packing));
 		x = norm(ops, network, x, layer->attention_norm, layer->attention_norm_bias);
 		x = op_add(ops, 1, x, 1, mlp(ops, config, layer, x));
 		x = norm(ops, network, x, layer->mlp_norm, layer->mlp_norm_bias);

@@ -166,30 +166,161 @@ every_pooling_gives_the_reference_embeddings(void **state)
 }
 
 static void
-hidden_states_are_the_references(void **state)
+check_hidden(struct t2l_encoder *encoder, const struct reference *ref, size_t hidden_size)
 {
-	struct t2l_encoder *encoder = open_encoder(bert_tiny());
-	struct reference ref = tiny_reference();
 	size_t n_rows, n_values, at = 0;
-	int32_t *rows = golden_ids(ref.st, "hidden_rows", &n_rows);
-	const float *expected = golden_floats(ref.st, "last_hidden_state", &n_values);
+	int32_t *rows = golden_ids(ref->st, "hidden_rows", &n_rows);
+	const float *expected = golden_floats(ref->st, "last_hidden_state", &n_values);
 
-	(void)state;
 	for (size_t i = 0; i < n_rows; i++) {
-		const int32_t *begin = ref.offsets + rows[i];
-		size_t n = (size_t)(begin[1] - begin[0]) * 48;
+		const int32_t *begin = ref->offsets + rows[i];
+		size_t n = (size_t)(begin[1] - begin[0]) * hidden_size;
 		struct tensor *hidden = NULL;
 
 		ops_reset(encoder->ops);
 		assert_non_null(encoder_forward(
-		    encoder->ops, &encoder->text->network, ref.ids, begin, 1, &hidden));
+		    encoder->ops, &encoder->text->network, ref->ids, begin, 1, &hidden));
 		assert_int_equal(tensor_count(hidden), n);
 		assert_near(tensor_f32(hidden), expected + at, n, HIDDEN_BOUND, "hidden");
 		at += n;
 	}
 	assert_int_equal(at, n_values);
 	free(rows);
+}
+
+static void
+hidden_states_are_the_references(void **state)
+{
+	struct t2l_encoder *encoder = open_encoder(bert_tiny());
+	struct reference ref = tiny_reference();
+
+	(void)state;
+	check_hidden(encoder, &ref, 48);
 	close_reference(&ref);
+	t2l_encoder_close(encoder);
+}
+
+/* ---- GTE v1.5 ---- */
+
+static const char *
+gte_tiny(void)
+{
+	return need_golden_folder("encoder/gte_tiny", "config.json");
+}
+
+static struct reference
+gte_reference(void)
+{
+	return open_reference(
+	    "encoder/gte_tiny/golden.json", "encoder/gte_tiny/golden.safetensors");
+}
+
+static void
+gte_gives_the_reference_embeddings_of_its_first_token(void **state)
+{
+	struct t2l_encoder *encoder = open_encoder(gte_tiny());
+	struct reference ref = gte_reference();
+
+	(void)state;
+	assert_string_equal(t2l_encoder_facts(encoder)->architecture, "gte");
+	assert_string_equal(t2l_encoder_facts(encoder)->pooling, "cls");
+	check_ids(encoder, &ref);
+	check_embeddings(encoder, &ref, "pool_cls_unit");
+	close_reference(&ref);
+	t2l_encoder_close(encoder);
+}
+
+static void
+gte_hidden_states_are_the_references(void **state)
+{
+	struct t2l_encoder *encoder = open_encoder(gte_tiny());
+	struct reference ref = gte_reference();
+
+	(void)state;
+	check_hidden(encoder, &ref, 64);
+	close_reference(&ref);
+	t2l_encoder_close(encoder);
+}
+
+/* Without the stretch the hidden states are off by 0.1 (golden/encoder/README.md). */
+static void
+gte_stretches_its_rope_for_short_texts_too(void **state)
+{
+	struct t2l_encoder *encoder = open_encoder(gte_tiny());
+	const double s = 2, theta = 160000 * s, size = 16;
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		assert_float_equal(encoder->text->network.inv_freq[i],
+		    pow(theta, -2 * i / size) / pow(s, 2 / size), 1e-7);
+	t2l_encoder_close(encoder);
+}
+
+/* ---- the base model as encoder ---- */
+
+static void
+a_base_model_embeds_with_its_last_token(void **state)
+{
+	struct text_encoder encoder = { .network = { .config = { .max_tokens = 512 } } };
+	struct safetensors *st = open_golden("encoder/base_last_token/golden.safetensors");
+	struct ops *ops = ops_create(engine_backend(engine));
+	struct t2l_error err = { 0 };
+	size_t n_ids, n_offsets, n;
+	int32_t *ids = golden_ids(st, "input_ids", &n_ids);
+	int32_t *begin = golden_ids(st, "offsets", &n_offsets);
+	const float *expected = golden_floats(st, "pool_last_t2l", &n);
+	float *out = malloc(n * sizeof *out);
+
+	(void)state;
+	assert_ok(base_model_open(
+	    need_golden_folder("encoder/base_last_token", "config.json"), &encoder.base, &err));
+	assert_int_equal(n, (n_offsets - 1) * 48);
+	assert_ok(text_encoder_embed_tokens(&encoder, ops, ids, begin, n_offsets - 1, out, &err));
+	for (size_t i = 0; i < n; i++)
+		out[i] *= sqrtf(48);
+	assert_near(out, expected, n, 1e-5, "pool_last_t2l");
+	for (size_t t = 0; t + 1 < n_offsets; t++) { /* alone as in company */
+		const int32_t alone[] = { 0, begin[t + 1] - begin[t] };
+
+		assert_ok(
+		    text_encoder_embed_tokens(&encoder, ops, ids + begin[t], alone, 1, out, &err));
+		for (size_t i = 0; i < 48; i++)
+			out[i] *= sqrtf(48);
+		assert_near(out, expected + t * 48, 48, 1e-5, "alone");
+	}
+	base_model_close(encoder.base);
+	ops_free(ops);
+	free(out);
+	free(ids);
+	free(begin);
+	safetensors_close(st);
+}
+
+/* The demo's base, with its own tokenizer, through the public door. */
+static void
+a_base_model_opens_as_an_encoder(void **state)
+{
+	const char *srcdir = getenv("T2L_SRCDIR"), *texts[] = { "write it backwards", "double it" };
+	struct t2l_encoder *encoder;
+	struct t2l_error err = { 0 };
+	char path[4096];
+	float *out, square = 0;
+	int d;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/share/models/demo-base", srcdir != NULL ? srcdir : ".");
+	if (access(path, R_OK) != 0)
+		skip();
+	encoder = open_encoder(path);
+	d = t2l_encoder_facts(encoder)->dimension;
+	assert_string_equal(t2l_encoder_facts(encoder)->pooling, "last");
+	out = malloc(2 * (size_t)d * sizeof *out);
+	assert_ok(t2l_encoder_embed(encoder, texts, 2, out, &err));
+	for (int i = 0; i < d; i++)
+		square += out[i] * out[i];
+	assert_float_equal(square, 1, 1e-5);
+	assert_true(largest_difference(out, out + d, (size_t)d) > 1e-3);
+	free(out);
 	t2l_encoder_close(encoder);
 }
 
@@ -429,6 +560,11 @@ main(void)
 		cmocka_unit_test(tokens_are_the_references),
 		cmocka_unit_test(every_pooling_gives_the_reference_embeddings),
 		cmocka_unit_test(hidden_states_are_the_references),
+		cmocka_unit_test(gte_gives_the_reference_embeddings_of_its_first_token),
+		cmocka_unit_test(gte_hidden_states_are_the_references),
+		cmocka_unit_test(gte_stretches_its_rope_for_short_texts_too),
+		cmocka_unit_test(a_base_model_embeds_with_its_last_token),
+		cmocka_unit_test(a_base_model_opens_as_an_encoder),
 		cmocka_unit_test(minilm_gives_the_reference_embeddings),
 		cmocka_unit_test(minilm_with_its_full_length_gives_the_reference_embeddings),
 		cmocka_unit_test_setup_teardown(what_is_damaged_or_unknown_is_named,
