@@ -303,6 +303,22 @@ T2L_API enum t2l_status t2l_adapter_merge(struct t2l_engine *engine,
     const double *weights, size_t n, struct t2l_merge_report *report, struct t2l_adapter **out,
     struct t2l_error *err);
 
+struct t2l_into_base_options {
+	/* Called between tensors; returning false stops (T2L_ECANCELLED). May be NULL. */
+	bool (*on_tensor)(void *user, size_t done, size_t all);
+	void *user;
+};
+struct t2l_into_base_report {
+	size_t n_tensors, n_changed;
+};
+/* BASE with the adapter added to its weights -> OUTPUT: an HF directory of an HF directory, with
+ * config and tokenizer; a GGUF file of a GGUF file. Tensors keep their types and are streamed.
+ * OPTIONS and REPORT may be NULL. T2L_EMISMATCH: the base has not what the adapter changes. OUTPUT
+ * is there whole or not at all; a directory must be new or empty. */
+T2L_API enum t2l_status t2l_adapter_into_base(const struct t2l_adapter *adapter, const char *base,
+    const char *output, const struct t2l_into_base_options *options,
+    struct t2l_into_base_report *report, struct t2l_error *err);
+
 /* ---- looking into adapters ---- */
 
 /* Frobenius norm of scale * B A of each adapted module, without forming it; cosine with OTHER when

@@ -9,6 +9,8 @@ engine_libt2l_la_SOURCES += \
 	engine/adapters/merge-inputs.c engine/adapters/merge-inputs.h \
 	engine/adapters/merge-strategies.c engine/adapters/merge-span.c \
 	engine/adapters/merge-prune.c engine/adapters/merge-combine.c \
+	engine/adapters/into-base.c engine/adapters/into-base.h \
+	engine/adapters/into-base-hf.c engine/adapters/into-base-gguf.c \
 	engine/adapters/norms.c engine/adapters/norms.h \
 	engine/adapters/spectrum.c \
 	engine/adapters/svd.c engine/adapters/svd-matrix.c engine/adapters/svd.h \

@@ -4,7 +4,8 @@ engine_libt2l_la_SOURCES += \
 	engine/formats/ggml.c engine/formats/ggml-writer.c engine/formats/ggml.h \
 	engine/formats/gguf.c engine/formats/gguf.h \
 	engine/formats/gguf-format.c engine/formats/gguf-format.h \
-	engine/formats/gguf-metadata.c \
+	engine/formats/gguf-metadata.c engine/formats/gguf-parts.c \
+	engine/formats/gguf-copy.c engine/formats/gguf-copy.h \
 	engine/formats/gguf-writer.c engine/formats/gguf-writer.h \
 	engine/formats/json.c engine/formats/json.h \
 	engine/formats/safetensors.c engine/formats/safetensors.h \

@@ -2,11 +2,11 @@
 # figure belongs to its machine, so only ratios from one run are compared. BENCH_MODELS is the folder
 # of the two random 1.1B models (1.2 and 2.2 GB; a temporary one, removed at the end, by default).
 BENCHES = tests/bench/bench-attention tests/bench/bench-catalog tests/bench/bench-decode \
-	tests/bench/bench-generate tests/bench/bench-matmul tests/bench/bench-start tests/bench/bench-tokenizer \
+	tests/bench/bench-generate tests/bench/bench-matmul tests/bench/bench-merge tests/bench/bench-start tests/bench/bench-tokenizer \
 	tests/bench/bench-train-peer tests/bench/bench-training-ops tests/bench/make-random-model
 EXTRA_PROGRAMS += $(BENCHES)
 CLEANFILES += $(BENCHES)
-EXTRA_DIST += tests/bench/run tests/bench/peer-tokenizers.py
+EXTRA_DIST += tests/bench/run tests/bench/peer-tokenizers.py tests/bench/peer-merge.py
 EXTRA_DIST += tests/interop/peer-training.py tests/interop/check-demo-peft.sh \
 	tests/interop/make-hypernet-goldens.py tests/interop/make-jinja-expressions.py \
 	tests/interop/make-tokenizer-stages.py
@@ -31,6 +31,10 @@ tests_bench_bench_matmul_SOURCES = tests/bench/bench-matmul.c
 tests_bench_bench_matmul_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)
 tests_bench_bench_matmul_LDADD = $(BENCH_LDADD)
 tests_bench_bench_matmul_LDFLAGS = $(UNIT_LDFLAGS)
+tests_bench_bench_merge_SOURCES = tests/bench/bench-merge.c
+tests_bench_bench_merge_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)
+tests_bench_bench_merge_LDADD = $(BENCH_LDADD)
+tests_bench_bench_merge_LDFLAGS = $(UNIT_LDFLAGS)
 tests_bench_bench_start_SOURCES = tests/bench/bench-start.c
 tests_bench_bench_start_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)
 tests_bench_bench_start_LDADD = $(BENCH_LDADD)

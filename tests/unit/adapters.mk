@@ -34,6 +34,20 @@ tests_unit_test_merge_strategies_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_merge_strategies_LDADD = $(UNIT_LDADD)
 tests_unit_test_merge_strategies_LDFLAGS = $(UNIT_LDFLAGS)
 
+UNIT_TESTS += tests/unit/test-into-base
+tests_unit_test_into_base_SOURCES = tests/unit/test-into-base.c \
+	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_into_base_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_into_base_LDADD = $(UNIT_LDADD)
+tests_unit_test_into_base_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-spectrum
+tests_unit_test_spectrum_SOURCES = tests/unit/test-spectrum.c \
+	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h
+tests_unit_test_spectrum_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_spectrum_LDADD = $(UNIT_LDADD)
+tests_unit_test_spectrum_LDFLAGS = $(UNIT_LDFLAGS)
+
 UNIT_TESTS += tests/unit/test-svd
 tests_unit_test_svd_SOURCES = tests/unit/test-svd.c \
 	tests/unit/adapter-fixture.h tests/unit/temporary-folder.h

@@ -1,0 +1,139 @@
+/* into-base.c - W += scale B A on rows as they pass, whatever file they come from and go to. */
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/adapters/into-base.h"
+
+/* What lies between the adapter's two sides and a matrix's: an embedding is stored [in, out]. */
+struct sides {
+	const float *row_factor, *col_factor; /* [rank, rows], [rank, cols] */
+	int64_t rows, cols;
+};
+
+static struct sides
+sides_of(const struct adapter_module *module)
+{
+	const float *a = tensor_f32(&module->a), *bt = tensor_f32(&module->bt);
+	const int64_t in = tensor_cols(&module->a), out = tensor_cols(&module->bt);
+
+	if (module_is_embedding(module->module))
+		return (struct sides){ a, bt, in, out };
+	return (struct sides){ bt, a, out, in };
+}
+
+static void
+add_row(const struct adapter_module *module, const struct sides *sides, int64_t row, float *values)
+{
+	for (int k = 0; k < module->rank; k++) {
+		const float factor = module->scale * sides->row_factor[k * sides->rows + row];
+		const float *x = sides->col_factor + k * sides->cols;
+
+		for (int64_t i = 0; i < sides->cols; i++)
+			values[i] += factor * x[i];
+	}
+}
+
+/* Only f16 has a narrower range; a base that holds what is not finite is damaged. */
+static enum t2l_status
+check_row(const struct base_matrix *matrix, const float *values, struct t2l_error *err)
+{
+	const float limit = matrix->dtype == DTYPE_F16 ? 65504.0F : INFINITY;
+
+	for (int64_t i = 0; i < matrix->cols; i++) {
+		if (!isfinite(values[i]) || fabsf(values[i]) > limit)
+			return t2l_fail(err, T2L_EINVAL,
+			    "tensor '%.120s' would hold %g, which %s cannot", matrix->name,
+			    (double)values[i], dtype_name(matrix->dtype));
+	}
+	return T2L_OK;
+}
+
+enum t2l_status
+into_base_add(const struct base_matrix *matrix, const struct adapter_module *module,
+    into_base_put *put, void *user, struct t2l_error *err)
+{
+	const struct sides sides = sides_of(module);
+	const size_t row_bytes = dtype_row_bytes(matrix->dtype, matrix->cols);
+	enum t2l_status status = T2L_OK;
+	unsigned char *stored;
+	float *values;
+
+	if (matrix->rows != sides.rows || matrix->cols != sides.cols)
+		return t2l_fail(err, T2L_EMISMATCH,
+		    "tensor '%.120s' is %" PRId64 " x %" PRId64 "; the adapter is for %" PRId64
+		    " x %" PRId64,
+		    matrix->name, matrix->rows, matrix->cols, sides.rows, sides.cols);
+	if (!dtype_is_weight(matrix->dtype) || row_bytes == 0)
+		return t2l_fail(err, T2L_EUNSUPPORTED,
+		    "tensor '%.120s' is of type %s, which "
+		    "nothing can be added to",
+		    matrix->name, dtype_name(matrix->dtype));
+	values = malloc((size_t)matrix->cols * sizeof *values);
+	stored = malloc(row_bytes);
+	if (values == NULL || stored == NULL)
+		status = t2l_fail(err, T2L_ENOMEM, "out of memory");
+	for (int64_t row = 0; row < matrix->rows && status == T2L_OK; row++) {
+		dtype_to_f32(matrix->dtype,
+		    (const unsigned char *)matrix->bytes + (size_t)row * row_bytes, values,
+		    matrix->cols);
+		add_row(module, &sides, row, values);
+		if ((status = check_row(matrix, values, err)) != T2L_OK)
+			break;
+		dtype_from_f32(matrix->dtype, values, stored, matrix->cols);
+		status = put(user, stored, row_bytes, err);
+	}
+	free(values);
+	free(stored);
+	return status;
+}
+
+enum t2l_status
+into_base_step(struct into_base *work, size_t done, size_t all, struct t2l_error *err)
+{
+	const struct t2l_into_base_options *options = work->options;
+
+	work->report.n_tensors = done;
+	if (options != NULL && options->on_tensor != NULL &&
+	    !options->on_tensor(options->user, done, all))
+		return t2l_fail(err, T2L_ECANCELLED, "merge: stopped");
+	return T2L_OK;
+}
+
+enum t2l_status
+into_base_all_found(
+    const struct into_base *work, const bool *found, const char *base, struct t2l_error *err)
+{
+	char label[MODULE_PATH_SIZE];
+
+	for (size_t i = 0; i < work->adapter->n_modules; i++) {
+		if (!found[i])
+			return t2l_fail(err, T2L_EMISMATCH,
+			    "'%s' has no %s, which the adapter changes", base,
+			    adapter_module_label(&work->adapter->modules[i], label, sizeof label));
+	}
+	return T2L_OK;
+}
+
+enum t2l_status
+t2l_adapter_into_base(const struct t2l_adapter *adapter, const char *base, const char *output,
+    const struct t2l_into_base_options *options, struct t2l_into_base_report *report,
+    struct t2l_error *err)
+{
+	struct into_base work = { .adapter = adapter, .options = options };
+	enum t2l_status status;
+	struct stat info;
+
+	if (stat(base, &info) != 0)
+		return t2l_fail_errno(err, "merge: cannot open the base '%s'", base);
+	status = S_ISDIR(info.st_mode) ? into_base_hf(&work, base, output, err)
+				       : into_base_gguf(&work, base, output, err);
+	if (status != T2L_OK)
+		return t2l_context(err, "merge");
+	if (report != NULL)
+		*report = work.report;
+	return T2L_OK;
+}
