@@ -339,6 +339,14 @@ open_as(struct store *store, enum store_mode mode)
 		if (status != STORE_OK)
 			return status;
 		status = cannot_write(store) ? open_for_reading(store) : open_writable(store);
+		/* Writing needs files beside the database, for which a full disk has no room; what
+		 * is there can still be read. */
+		if (status == STORE_EFULL && access(store->path, F_OK) == 0) {
+			snprintf(store->read_only_reason, sizeof store->read_only_reason,
+			    "'%s': %s", store->home, strerror(ENOSPC));
+			sql_forget(store);
+			status = open_for_reading(store);
+		}
 	}
 	return status == STORE_OK ? schema_migrate(store, schema_migrations) : status;
 }

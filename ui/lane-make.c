@@ -135,16 +135,12 @@ compare_make(struct compare *compare, bool keep)
 	}
 }
 
+/* What was made goes into the draft's lane. */
 static void
-draft_done(struct compare *compare, struct lane_make *make)
+show_draft(struct compare *compare, const struct lane_make *make)
 {
 	struct lane *lane = compare_draft_lane(compare);
 
-	if (make->failed) {
-		snprintf(
-		    compare->draft_fault, sizeof compare->draft_fault, "%s", make->err.message);
-		return;
-	}
 	compare->draft_fault[0] = '\0';
 	compare->draft_ms = make->ms;
 	if (lane == NULL && (lane = compare_add_lane(compare, true)) == NULL)
@@ -159,6 +155,16 @@ draft_done(struct compare *compare, struct lane_make *make)
 	compare_run(compare, lane);
 }
 
+static void
+draft_done(struct compare *compare, struct lane_make *make)
+{
+	if (make->failed)
+		snprintf(
+		    compare->draft_fault, sizeof compare->draft_fault, "%s", make->err.message);
+	else
+		show_draft(compare, make);
+}
+
 /* The draft's lane becomes the kept one's: what it said stays. */
 static void
 keep_done(struct compare *compare, struct lane_make *make)
@@ -170,7 +176,10 @@ keep_done(struct compare *compare, struct lane_make *make)
 	bool same = lane != NULL && lane_ready(lane) && lane->parts[0].adapter == make->adapter;
 
 	if (make->failed) {
-		workbench_status(workbench, ROLE_BAD, "%s", make->err.message);
+		/* What was made is not lost: it can be tried, and kept once there is a place. */
+		if (make->adapter != NULL && !same)
+			show_draft(compare, make);
+		workbench_status(workbench, ROLE_BAD, "not kept: %s", make->err.message);
 		return;
 	}
 	if (store_get(store, make->id, &row) != STORE_OK) {

@@ -61,7 +61,7 @@ draw_footer(struct compare *compare, const struct lane *lane, struct area row)
 	if (!lane_ready(lane)) {
 		buffer_text(&text, "opening…");
 	} else if (lane->restored) {
-		buffer_text(&text, "from last time · Enter runs it");
+		buffer_text(&text, "from last time");
 	} else if (lane->state == LANE_RUNNING) {
 		buffer_printf(&text, "%zut …", lane->n_tokens);
 		role = ROLE_DRAFT;

@@ -25,6 +25,7 @@
 enum {
 	MIN_COLUMNS = 60,
 	MIN_LINES = 15,
+	MAX_STATUS_ROWS = 4,
 	FRAME_MS = 16, /* tokens may come faster than anybody can read */
 	MAX_PASTE_BYTES = 4 << 20
 };
@@ -281,16 +282,12 @@ draw_header(struct workbench *workbench, struct area area)
 }
 
 static void
-draw_bottom(struct workbench *workbench, struct view *view, struct area row)
+draw_bottom(struct view *view, struct area row)
 {
 	const struct binding *bindings = view->ops->bindings;
 	const char *everywhere = ": command  ? help";
 	int width;
 
-	if (workbench->status[0] != '\0') {
-		draw_short(row, 0, 1, row.columns - 2, workbench->status_role, workbench->status);
-		return;
-	}
 	if (view->ops->hints != NULL) {
 		bindings = view->ops->hints(view);
 		/* In a text field the two are text. */
@@ -302,6 +299,23 @@ draw_bottom(struct workbench *workbench, struct view *view, struct area row)
 	draw_right(row, 0, ROLE_DIM, everywhere);
 	row.columns -= width + 1;
 	draw_hints(row, 0, bindings);
+}
+
+/* A sentence that does not fit into a row lies over the rows above: its end often says what to do.
+ */
+static void
+draw_status(struct workbench *workbench, struct area rest)
+{
+	size_t n = strlen(workbench->status);
+	int columns = rest.columns - 2;
+	size_t n_rows = draw_wrap(workbench->status, n, columns, NULL, 0);
+	struct area area =
+	    area_bottom(&rest, n_rows < MAX_STATUS_ROWS ? (int)n_rows : MAX_STATUS_ROWS);
+
+	draw_clear(area);
+	area_left(&area, 1);
+	area.columns--;
+	draw_wrapped(area, 0, workbench->status_role, workbench->status, n);
 }
 
 static void
@@ -323,7 +337,10 @@ draw_all(struct workbench *workbench)
 	bottom = area_bottom(&rest, 1);
 	draw_header(workbench, top);
 	view->ops->draw(view, rest);
-	draw_bottom(workbench, view, bottom);
+	if (workbench->status[0] != '\0')
+		draw_status(workbench, screen);
+	else
+		draw_bottom(view, bottom);
 	for (size_t i = 0; i < workbench->n_popups; i++) {
 		curs_set(0);
 		workbench->popups[i]->ops->draw(workbench->popups[i], screen);

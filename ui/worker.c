@@ -197,14 +197,29 @@ worker_store(struct worker *worker, char *message, size_t size)
 	return store;
 }
 
+static void
+forget_store(struct worker *worker)
+{
+	struct store *store = worker->store;
+
+	pthread_mutex_lock(&worker->jobs.lock);
+	worker->store = NULL;
+	pthread_mutex_unlock(&worker->jobs.lock);
+	store_close(store);
+}
+
 bool
 worker_write(struct worker *worker, struct job *job,
     enum store_status (*write)(struct store *store, struct job *job), char *message, size_t size)
 {
-	struct store *store = worker_store(worker, message, size);
+	struct store *store;
 	enum store_status status;
 	int tries = 0;
 
+	/* The disk may have room again, or the folder other permissions. */
+	if (worker->store != NULL && store_is_read_only(worker->store))
+		forget_store(worker);
+	store = worker_store(worker, message, size);
 	if (store == NULL)
 		return false;
 	do

@@ -1,4 +1,9 @@
 # The program's tests from outside: commands, files, exit statuses.
-CLI_TESTS = tests/cli/loop.sh tests/cli/bad-input.sh tests/cli/quickstart.sh tests/cli/base-models.sh
+CLI_TESTS = tests/cli/loop.sh tests/cli/bad-input.sh tests/cli/quickstart.sh tests/cli/workbench.sh tests/cli/base-models.sh
 TESTS += $(CLI_TESTS)
 EXTRA_DIST += $(CLI_TESTS) tests/cli/checks.sh
+# Another process that keeps the catalog to itself.
+check_PROGRAMS += tests/cli/hold-catalog
+tests_cli_hold_catalog_SOURCES = tests/cli/hold-catalog.c
+tests_cli_hold_catalog_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
+tests_cli_hold_catalog_LDADD = $(SQLITE_LIBS)
