@@ -4,22 +4,20 @@
 
 #include <string.h>
 
-#include "src/command.h"
-#include "src/options.h"
-#include "src/workplace.h"
+#include "src/adapter-export.h"
+#include "src/distil.h"
 
-static const char *const format_names[] = { "peft", "native", NULL };
-static const char *const precision_names[] = { "fp32", "fp16", "bf16", NULL };
+static const char *const format_names[] = { "peft", "hf", "gguf", "ggml", "mlx", "ollama", "native",
+	"openai", NULL };
 
 static const struct option_spec options[] = {
 	{ "adapter", 'a', OPTION_ADAPTER, REQUIRED, "path or catalog name" },
-	{ "format", 'f', OPTION_CHOICE, 0,
-	    "peft: a directory that PEFT loads; native: our own file", .choices = format_names,
+	{ "format", 'f', OPTION_CHOICE, 0, "what to write", .choices = format_names,
 	    .fallback = "peft" },
 	{ "output", 'o', OPTION_PATH, REQUIRED, "directory or file to write" },
-	{ "precision", 0, OPTION_CHOICE, 0, "of the numbers (peft)", .choices = precision_names,
-	    .fallback = "fp32" },
-	{ "target-model", 0, OPTION_TEXT, 0, "base_model_name_or_path to write (peft)" },
+	ADAPTER_EXPORT_OPTIONS,
+	DISTIL_OPTIONS,
+	LANE_OPTIONS,
 	{ 0 },
 };
 
@@ -27,38 +25,48 @@ static int
 export_run(struct context *ctx, const struct options *opt)
 {
 	const char *output = option_text(opt, "output"), *format = option_text(opt, "format");
-	bool peft = strcmp(format, "peft") == 0;
-	struct t2l_peft_options peft_options = { .base_model = option_text(opt, "target-model"),
-		.dtype = option_text(opt, "precision") };
+	bool openai = strcmp(format, "openai") == 0;
 	struct t2l_adapter *adapter;
-	struct t2l_error err;
-	enum t2l_status status;
 	int64_t id;
+	int status;
 
-	if (!peft && (option_given(opt, "precision") || option_given(opt, "target-model")))
-		return context_usage(ctx, "--precision and --target-model belong to --format peft");
+	if (!openai && (option_given(opt, "prompts") || option_given(opt, "suite-task")))
+		return context_usage(ctx, "--prompts and --suite-task belong to --format openai");
+	if (openai && option_given(opt, "precision"))
+		return context_usage(ctx, "--precision is for weights; openai is training data");
 	if (!workplace_adapter(ctx, option_text(opt, "adapter"), &adapter, &id))
 		return 1;
-	status = peft ? t2l_adapter_export_peft(adapter, output, &peft_options, &err)
-		      : t2l_adapter_save(adapter, output, &err);
-	if (status == T2L_OK) {
-		cJSON *object = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(object, "format", format);
-		cJSON_AddStringToObject(object, "path", output);
-		cJSON_AddStringToObject(object, "hash", t2l_adapter_facts(adapter)->hash);
-		cJSON_AddBoolToObject(object, "verified", peft);
-		say_json(ctx, object);
-		say(ctx, "%s  (%s%s)\n", output, format, peft ? ", read back and compared" : "");
-	}
+	status = openai ? distil(ctx, opt, adapter, output)
+			: adapter_export(ctx, opt, adapter, id, format, output);
 	t2l_adapter_close(adapter);
-	return status == T2L_OK ? 0 : context_fail_error(ctx, &err);
+	return status;
 }
 
 const struct command command_export = {
 	.name = "export",
 	.summary = "write an adapter in another program's form",
-	.example = "t2l export --adapter translate-es --format peft --output ./translate-es-peft",
+	.details = "peft: a directory that PEFT, vLLM and others load. hf: that, with "
+		   "configuration, tokenizer "
+		   "and README, and the base's weights linked beside, so that AutoModelForCausalLM "
+		   "loads it as a "
+		   "whole. gguf: a file for llama.cpp's --lora. ggml: one file of the t2l GGML v1 "
+		   "specification. mlx: a directory for mlx-lm. ollama: a Modelfile with a GGUF "
+		   "adapter. native: "
+		   "our own file. openai: chat fine-tuning data, the adapter's own answers to your "
+		   "prompts.\n\n"
+		   "Every export of weights is read back and compared before it takes its name; "
+		   "what it changes "
+		   "of the adapter's effect (of scale * B A) is told. An interrupted export leaves "
+		   "nothing.\n\n"
+		   "int8 in peft, hf: rows rounded to 255 steps and stored in fp16, because PEFT "
+		   "has no 8-bit "
+		   "tensors. Where the blocks of int8, q4_0 or q4_k_m do not fit a row, the tensor "
+		   "is fp16.",
+	.example =
+	    "t2l export --adapter translate-es --format peft --output ./translate-es-peft\n"
+	    "t2l export --adapter translate-es --format gguf --base-model ./llama --output "
+	    "es.gguf\n"
+	    "t2l export --adapter translate-es --format openai --suite-task es --output es.jsonl",
 	.options = options,
 	.run = export_run,
 };

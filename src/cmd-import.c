@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/visible.h"
+#include "src/adapter-tree.h"
 #include "src/command.h"
 #include "src/options.h"
 #include "src/workplace.h"
@@ -15,30 +18,20 @@ static const struct option_spec options[] = {
 	{ "task", 't', OPTION_TEXT, 0, "what the adapter does, when the file does not say" },
 	{ "tag", 0, OPTION_TEXT, MANY, "tag in the catalog" },
 	{ "base-model", 'b', OPTION_MODEL, 0, "refuse what does not fit this base" },
+	{ "recursive", 'r', OPTION_FLAG, 0, "take all adapters of these directory trees" },
 	{ 0 },
 };
 
-static bool
-fits(struct context *ctx, const struct options *opt, const struct t2l_adapter *adapter)
-{
-	const char *base = option_text(opt, "base-model");
-	struct t2l_model *model;
-	struct t2l_error err;
-	bool other_base;
+struct import {
+	struct context *ctx;
+	const struct options *opt;
+	struct keep_options keep;
+	bool batch; /* a tree: twins are left out, refusals are told at the end */
+	size_t n_kept, n_again, n_refused;
+	struct buffer refused; /* lines of a batch */
+};
 
-	if (base == NULL)
-		return true;
-	if (!workplace_model(ctx, base, &model))
-		return false;
-	if (t2l_adapter_check(adapter, model, &other_base, &err) != T2L_OK) {
-		context_fail_error(ctx, &err);
-		return false;
-	}
-	if (other_base)
-		note(ctx, "it fits, but was made for other weights than those of '%s'",
-		    t2l_model_facts(model)->name);
-	return true;
-}
+/* ---- one adapter ---- */
 
 /* The folder's or file's own name without its ending, when the catalog would take it; NULL else. */
 static const char *
@@ -60,80 +53,222 @@ name_of(struct context *ctx, const char *path, char *name, size_t size)
 											 : NULL;
 }
 
-static bool
-import_one(struct context *ctx, const struct options *opt, const char *path,
-    const struct keep_options *keep)
+static enum t2l_status
+check_base(struct import *import, const struct t2l_adapter *adapter, struct t2l_error *err)
 {
-	struct t2l_adapter *adapter, *labelled;
+	const char *base = option_text(import->opt, "base-model");
+	struct t2l_model *model;
+	bool other_base;
+	enum t2l_status status;
+
+	if (base == NULL)
+		return T2L_OK;
+	if (!workplace_model(import->ctx, base, &model)) { /* cannot be: it is open already */
+		*err = (struct t2l_error){ T2L_ENOENT, "the base is gone" };
+		return err->status;
+	}
+	status = t2l_adapter_check(adapter, model, &other_base, err);
+	if (status == T2L_OK && other_base && !import->batch)
+		note(import->ctx, "it fits, but was made for other weights than those of '%s'",
+		    t2l_model_facts(model)->name);
+	return status;
+}
+
+/* The adapter of PATH with its labels, checked. */
+static enum t2l_status
+open_labelled(
+    struct import *import, const char *path, struct t2l_adapter **labelled, struct t2l_error *err)
+{
+	const char *task = option_text(import->opt, "task"), *label = NULL;
+	char name[STORE_NAME_MAX + 1];
+	struct t2l_adapter *adapter;
+	enum t2l_status status;
+
+	if ((status = t2l_adapter_open(path, &adapter, err)) != T2L_OK)
+		return status;
+	if (import->keep.name == NULL && t2l_adapter_facts(adapter)->name[0] == '\0' &&
+	    t2l_adapter_facts(adapter)->task[0] == '\0' && task == NULL)
+		label = name_of(import->ctx, path, name, sizeof name);
+	status = check_base(import, adapter, err);
+	if (status == T2L_OK)
+		status = t2l_adapter_relabel(adapter, label, task, labelled, err);
+	t2l_adapter_close(adapter);
+	return status;
+}
+
+static void
+tell(struct import *import, const struct t2l_adapter *adapter, const struct kept *kept)
+{
+	const struct t2l_adapter_facts *facts = t2l_adapter_facts(adapter);
+	struct context *ctx = import->ctx;
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(object, "id", (double)kept->id);
+	cJSON_AddStringToObject(object, "name", kept->name);
+	cJSON_AddStringToObject(object, "path", kept->path);
+	cJSON_AddStringToObject(object, "format", facts->format);
+	cJSON_AddStringToObject(object, "hash", facts->hash);
+	cJSON_AddStringToObject(object, "note", facts->note);
+	cJSON_AddBoolToObject(object, "twin", kept->again);
+	say_json(ctx, object);
+	if (!import->batch)
+		say(ctx, "%s  (#%lld, %s%s)\n", kept->name, (long long)kept->id, facts->format,
+		    kept->again ? ", the same numbers were there already" : "");
+	if (!import->batch && facts->note[0] != '\0')
+		note(ctx, "%s", facts->note);
+}
+
+static void
+refuse(struct import *import, const char *path, const struct t2l_error *err)
+{
+	cJSON *object;
+
+	import->n_refused++;
+	if (!import->batch) {
+		context_fail_error(import->ctx, err);
+		return;
+	}
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "refused", path);
+	cJSON_AddStringToObject(object, "error", err->message);
+	say_json(import->ctx, object);
+	buffer_text(&import->refused, "  ");
+	visible_append(&import->refused, path, strlen(path), 0);
+	buffer_text(&import->refused, ": ");
+	visible_append(&import->refused, err->message, strlen(err->message), 0);
+	buffer_char(&import->refused, '\n');
+}
+
+static void
+import_one(struct import *import, const char *path)
+{
+	struct t2l_adapter *adapter;
 	struct t2l_error err;
 	struct kept kept;
-	const char *label = NULL;
-	char name[STORE_NAME_MAX + 1];
 	bool fine;
 
-	if (t2l_adapter_open(path, &adapter, &err) != T2L_OK) {
-		context_fail_error(ctx, &err);
-		return false;
+	/* A line break in a name would let a file speak for another in every list. */
+	if (strpbrk(path, "\n\r") != NULL) {
+		err = (struct t2l_error){ .status = T2L_EINVAL };
+		snprintf(err.message, sizeof err.message, "its name has a line break in it");
+		refuse(import, path, &err);
+		return;
 	}
-	if (keep->name == NULL && t2l_adapter_facts(adapter)->name[0] == '\0' &&
-	    t2l_adapter_facts(adapter)->task[0] == '\0' && option_text(opt, "task") == NULL)
-		label = name_of(ctx, path, name, sizeof name);
-	fine = t2l_adapter_relabel(adapter, label, option_text(opt, "task"), &labelled, &err) ==
-	       T2L_OK;
-	t2l_adapter_close(adapter);
-	if (!fine) {
-		context_fail_error(ctx, &err);
-		return false;
+	if (open_labelled(import, path, &adapter, &err) != T2L_OK) {
+		refuse(import, path, &err);
+		return;
 	}
-	fine = fits(ctx, opt, labelled) && workplace_keep(ctx, labelled, keep, &kept);
+	fine = workplace_keep(import->ctx, adapter, &import->keep, &kept);
 	if (fine) {
-		cJSON *object = cJSON_CreateObject();
-
-		cJSON_AddNumberToObject(object, "id", (double)kept.id);
-		cJSON_AddStringToObject(object, "name", kept.name);
-		cJSON_AddStringToObject(object, "path", kept.path);
-		cJSON_AddBoolToObject(object, "twin", kept.again);
-		say_json(ctx, object);
-		say(ctx, "%s  (#%lld%s)\n", kept.name, (long long)kept.id,
-		    kept.again ? ", the same numbers were there already" : "");
+		import->n_kept += !kept.again;
+		import->n_again += kept.again;
+		tell(import, adapter, &kept);
+	} else {
+		import->n_refused++;
 	}
-	t2l_adapter_close(labelled);
+	t2l_adapter_close(adapter);
+}
+
+/* ---- trees ---- */
+
+static bool
+import_tree(struct import *import, const char *directory)
+{
+	struct adapter_tree tree;
+	bool fine = adapter_tree_walk(import->ctx, directory, &tree);
+
+	for (size_t i = 0; fine && i < tree.n && !atomic_load(import->ctx->cancelled); i++) {
+		progress(import->ctx, "importing", (double)i, (double)tree.n, "adapters", -1);
+		import_one(import, tree.paths[i]);
+	}
+	progress(import->ctx, "importing", -1, 0, "adapters", -1);
+	adapter_tree_free(&tree);
 	return fine;
+}
+
+static void
+summarise(struct import *import)
+{
+	struct context *ctx = import->ctx;
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(object, "imported", (double)import->n_kept);
+	cJSON_AddNumberToObject(object, "twins", (double)import->n_again);
+	cJSON_AddNumberToObject(object, "refusals", (double)import->n_refused);
+	say_json(ctx, object);
+	say(ctx, "%zu imported, %zu there already, %zu refused\n", import->n_kept, import->n_again,
+	    import->n_refused);
+	if (import->refused.n > 0)
+		say(ctx, "%s", buffer_string(&import->refused));
+}
+
+/* -> exit status */
+static int
+import_all(struct import *import)
+{
+	const struct options *opt = import->opt;
+	size_t n = option_n_arguments(opt);
+	struct t2l_model *model;
+	bool fine = true;
+
+	if (option_text(opt, "base-model") != NULL &&
+	    !workplace_model(import->ctx, option_text(opt, "base-model"), &model))
+		return 1;
+	for (size_t i = 0; i < n && fine; i++) {
+		if (import->batch)
+			fine = import_tree(import, option_argument(opt, i));
+		else
+			import_one(import, option_argument(opt, i));
+	}
+	if (import->batch)
+		summarise(import);
+	else if (import->n_refused > 0 && n > 1)
+		context_fail(import->ctx, "%zu of %zu were not taken", import->n_refused, n);
+	return fine && import->n_refused == 0 ? 0 : 1;
 }
 
 static int
 import_run(struct context *ctx, const struct options *opt)
 {
-	size_t n_tags = option_count(opt, "tag"), n = option_n_arguments(opt), failed = 0;
+	size_t n_tags = option_count(opt, "tag");
 	const char **tags = calloc(n_tags + 1, sizeof *tags);
-	struct keep_options keep = { .name = option_text(opt, "name"),
-		.source = "imported",
-		.tags = tags,
-		.n_tags = n_tags };
+	struct import import = { .ctx = ctx,
+		.opt = opt,
+		.batch = option_flag(opt, "recursive"),
+		.keep = { .name = option_text(opt, "name"),
+		    .source = "imported",
+		    .tags = tags,
+		    .n_tags = n_tags,
+		    .refuse_twin = option_flag(opt, "recursive") } };
+	int status;
 
 	if (tags == NULL)
 		return context_fail(ctx, "out of memory");
 	for (size_t i = 0; i < n_tags; i++)
 		tags[i] = option_nth(opt, "tag", i);
-	if (keep.name != NULL && n > 1) {
-		free(tags);
-		return context_usage(ctx, "--name is for one adapter, %zu are given", n);
-	}
-	for (size_t i = 0; i < n; i++)
-		failed += !import_one(ctx, opt, option_argument(opt, i), &keep);
+	if (import.keep.name != NULL && (import.batch || option_n_arguments(opt) > 1))
+		status = context_usage(ctx, "--name is for one adapter");
+	else
+		status = import_all(&import);
+	buffer_free(&import.refused);
 	free(tags);
-	if (failed > 0 && n > 1)
-		context_fail(ctx, "%zu of %zu were not taken", failed, n);
-	return failed > 0;
+	return status;
 }
 
 const struct command command_import = {
 	.name = "import",
 	.summary = "take adapters into the catalog",
-	.details =
-	    "PEFT directories and native files. What cannot be run as it stands (DoRA, bias, full "
-	    "modules ...) is refused by name.",
-	.example = "t2l import ./my-peft-adapter --task \"summarise the text\" --name summariser",
+	.details = "PEFT directories (safetensors or torch), native files, GGUF and GGML adapters, "
+		   "MLX and "
+		   "Ollama directories, Kohya's files; told by their content. What cannot be run "
+		   "as it stands "
+		   "(DoRA, bias, full modules ...) or is damaged is refused by name. With "
+		   "--recursive whole "
+		   "trees are taken; what the catalog has already is left out, and a summary names "
+		   "what was "
+		   "refused and why (exit status 1 if anything was).",
+	.example = "t2l import ./my-peft-adapter --task \"summarise the text\" --name summariser\n"
+		   "t2l import --recursive ./adapters --base-model ./llama --tag found",
 	.arguments = "PATH...",
 	.min_arguments = 1,
 	.max_arguments = -1,

@@ -13,7 +13,10 @@ src_t2l_SOURCES = \
 	src/context.h src/output.c \
 	src/settings.c src/settings.h \
 	src/workplace.c src/workplace.h \
+	src/adapter-export.c src/adapter-export.h \
 	src/adapter-output.c src/adapter-output.h \
+	src/adapter-tree.c src/adapter-tree.h \
+	src/distil.c src/distil.h \
 	src/lanes.c src/lanes.h \
 	src/json-lines.c src/json-lines.h src/base64.c src/base64.h \
 	src/inspect-model.c src/inspect-model.h \

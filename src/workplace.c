@@ -500,6 +500,21 @@ save_temporary(struct context *ctx, const struct t2l_adapter *adapter, char *pat
 	return true;
 }
 
+static bool
+tell_twin(struct store *store, int64_t id, struct kept *kept)
+{
+	struct store_adapter *twin;
+
+	if (store_get(store, id, &twin) != STORE_OK)
+		return false;
+	kept->id = id;
+	kept->again = true;
+	snprintf(kept->name, sizeof kept->name, "%s", twin->name);
+	snprintf(kept->path, sizeof kept->path, "%s", twin->path);
+	store_free(twin);
+	return true;
+}
+
 bool
 workplace_keep(struct context *ctx, const struct t2l_adapter *adapter,
     const struct keep_options *options, struct kept *kept)
@@ -538,12 +553,17 @@ workplace_keep(struct context *ctx, const struct t2l_adapter *adapter,
 		.n_parents = options->n_parents,
 		.vector = has_vector ? &vector : NULL,
 		.file = path,
+		.refuse_twin = options->refuse_twin,
 	};
 
 	if (ctx->workplace->hypernet != NULL)
 		row.hypernet_name = t2l_hypernet_facts(ctx->workplace->hypernet)->name;
-	fine = store_add(store, &row, &added) == STORE_OK;
-	if (!fine) {
+	enum store_status status = store_add(store, &row, &added);
+
+	fine = status == STORE_OK;
+	if (status == STORE_EEXISTS && options->refuse_twin && added.twin != 0) {
+		fine = tell_twin(store, added.twin, kept);
+	} else if (!fine) {
 		context_fail(ctx, "%s", store_error(store));
 	} else {
 		kept->id = added.id;

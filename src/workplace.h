@@ -63,6 +63,7 @@ struct keep_options {
 	size_t n_tags;
 	const struct store_parent *parents; /* lineage */
 	size_t n_parents;
+	bool refuse_twin; /* what the catalog has already gets no second row: its own is told */
 };
 struct kept {
 	int64_t id;

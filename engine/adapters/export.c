@@ -138,9 +138,9 @@ adapter_fold(const struct t2l_adapter *adapter, struct t2l_adapter **out, struct
 static const struct adapter_format *
 find_format(const char *name)
 {
-	for (size_t i = 0; adapter_formats[i] != NULL; i++)
-		if (strcmp(name, adapter_formats[i]->facts.name) == 0)
-			return adapter_formats[i];
+	for (size_t i = 0; adapter_format_table[i] != NULL; i++)
+		if (strcmp(name, adapter_format_table[i]->facts.name) == 0)
+			return adapter_format_table[i];
 	return NULL;
 }
 

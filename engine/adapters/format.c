@@ -8,7 +8,7 @@
 #include "engine/error.h"
 
 /* Tried in this order: what is told by a mark first, what is anything else of its kind last. */
-const struct adapter_format *const adapter_formats[] = {
+const struct adapter_format *const adapter_format_table[] = {
 	&format_gguf,
 	&format_ggml,
 	&format_ollama,
@@ -23,9 +23,9 @@ const struct adapter_format *const adapter_formats[] = {
 const struct t2l_format_facts *
 t2l_adapter_format(size_t index)
 {
-	for (size_t i = 0; adapter_formats[i] != NULL; i++)
+	for (size_t i = 0; adapter_format_table[i] != NULL; i++)
 		if (i == index)
-			return &adapter_formats[i]->facts;
+			return &adapter_format_table[i]->facts;
 	return NULL;
 }
 
@@ -59,8 +59,8 @@ t2l_adapter_open(const char *path, struct t2l_adapter **out, struct t2l_error *e
 
 	if (status != T2L_OK)
 		return status;
-	for (size_t i = 0; adapter_formats[i] != NULL; i++) {
-		const struct adapter_format *format = adapter_formats[i];
+	for (size_t i = 0; adapter_format_table[i] != NULL; i++) {
+		const struct adapter_format *format = adapter_format_table[i];
 
 		if (format->facts.is_directory == probe.is_directory && format->is != NULL &&
 		    format->is(&probe))

@@ -1,7 +1,7 @@
 /*
  * adapters/format.h - the table of adapter formats: how each is told, read and written.
  *
- * A format is one file format-*.c and one row of adapter_formats[]. Readers give adapters in
+ * A format is one file format-*.c and one row of adapter_format_table[]. Readers give adapters in
  * Hugging Face's terms, writers get one and a fresh path; choosing precision, folding scales,
  * temporary names, reading back and reporting is export.c's, the same for all.
  */
@@ -47,7 +47,7 @@ struct adapter_format {
 extern const struct adapter_format format_native, format_peft, format_hf, format_gguf, format_ggml,
     format_mlx, format_kohya, format_ollama;
 /* NULL-terminated; in the order in which they are tried. */
-extern const struct adapter_format *const adapter_formats[];
+extern const struct adapter_format *const adapter_format_table[];
 
 /* Whether all scales and ranks are one. */
 bool adapter_is_uniform(const struct t2l_adapter *adapter);

@@ -378,12 +378,13 @@ peft_open(const char *directory, struct t2l_adapter **out, struct t2l_error *err
 		return t2l_fail(err, T2L_EINVAL, "the path '%.60s...' is too long", directory);
 	if ((status = json_open(config_path, MAX_CONFIG_BYTES, &root, err)) != T2L_OK)
 		return t2l_context(err, "'%s' is no PEFT adapter", directory);
+	/* Old versions of PEFT wrote a torch checkpoint; safetensors_open() reads both. */
+	if (access(model_path, F_OK) != 0)
+		snprintf(model_path, sizeof model_path, "%s/" PEFT_TORCH_NAME, directory);
 	if (access(model_path, F_OK) != 0) {
 		cJSON_Delete(root);
 		return t2l_fail(err, T2L_ENOENT,
-		    "'%s' has no " PEFT_MODEL_NAME
-		    "; an adapter_model.bin must be saved as safetensors first",
-		    directory);
+		    "'%s' has neither " PEFT_MODEL_NAME " nor " PEFT_TORCH_NAME, directory);
 	}
 	if ((status = safetensors_open(model_path, &st, err)) == T2L_OK) {
 		status = peft_read(root, config_path, st, &none, &adapter, err);

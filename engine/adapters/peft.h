@@ -16,6 +16,7 @@
 
 #define PEFT_CONFIG_NAME "adapter_config.json"
 #define PEFT_MODEL_NAME "adapter_model.safetensors"
+#define PEFT_TORCH_NAME "adapter_model.bin"
 
 /* peft.c. The adapter of CONFIG (from CONFIG_PATH, for messages) and the tensors of ST, sealed. A
  * base name that LABELS lacks is CONFIG's. T2L_EUNSUPPORTED names what is more than plain LoRA on

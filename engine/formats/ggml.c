@@ -54,7 +54,7 @@ take(struct reader *r, size_t n, const char *what, const uint8_t **bytes)
 static enum t2l_status
 take_u32(struct reader *r, const char *what, uint32_t *out)
 {
-	const uint8_t *bytes;
+	const uint8_t *bytes = NULL;
 	enum t2l_status status = take(r, sizeof *out, what, &bytes);
 
 	if (status == T2L_OK)

@@ -1,5 +1,6 @@
 # engine/formats: bytes <-> tensors, and untrusted JSON.
 engine_libt2l_la_SOURCES += \
+	engine/formats/chat-lines.c engine/formats/chat-lines.h \
 	engine/formats/fingerprint.c engine/formats/fingerprint.h \
 	engine/formats/ggml.c engine/formats/ggml-writer.c engine/formats/ggml.h \
 	engine/formats/gguf.c engine/formats/gguf.h \

@@ -1,12 +1,14 @@
 # Fuzz targets: fuzz-NAME.c, seeds in corpus/NAME/. `make check` replays the seeds; `make fuzz`
 # (after configure --enable-fuzzing CC=clang) runs each target for FUZZ_SECONDS.
 # A new target: its name in FUZZ_NAMES, FUZZ_REPLAYS and FUZZ_TARGETS, its six lines below, and seeds.
-FUZZ_NAMES = adapter chat-template gguf model-config model-gguf safetensors tokenizer-json toml torch yaml
-FUZZ_REPLAYS = tests/fuzz/replay-adapter tests/fuzz/replay-gguf tests/fuzz/replay-safetensors \
+FUZZ_NAMES = adapter adapter-file chat-template gguf model-config model-gguf safetensors tokenizer-json toml torch yaml
+FUZZ_REPLAYS = tests/fuzz/replay-adapter tests/fuzz/replay-adapter-file \
+	tests/fuzz/replay-gguf tests/fuzz/replay-safetensors \
 	tests/fuzz/replay-chat-template tests/fuzz/replay-tokenizer-json \
 	tests/fuzz/replay-model-config tests/fuzz/replay-model-gguf \
 	tests/fuzz/replay-toml tests/fuzz/replay-torch tests/fuzz/replay-yaml
-FUZZ_TARGETS = tests/fuzz/fuzz-adapter tests/fuzz/fuzz-gguf tests/fuzz/fuzz-safetensors \
+FUZZ_TARGETS = tests/fuzz/fuzz-adapter tests/fuzz/fuzz-adapter-file \
+	tests/fuzz/fuzz-gguf tests/fuzz/fuzz-safetensors \
 	tests/fuzz/fuzz-chat-template tests/fuzz/fuzz-tokenizer-json \
 	tests/fuzz/fuzz-model-config tests/fuzz/fuzz-model-gguf \
 	tests/fuzz/fuzz-toml tests/fuzz/fuzz-torch tests/fuzz/fuzz-yaml
@@ -23,6 +25,15 @@ tests_fuzz_fuzz_adapter_SOURCES = tests/fuzz/fuzz-adapter.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_adapter_CFLAGS = $(UNIT_CFLAGS)
 tests_fuzz_fuzz_adapter_LDADD = $(UNIT_LDADD)
 tests_fuzz_fuzz_adapter_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_adapter_file_SOURCES = tests/fuzz/fuzz-adapter-file.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_adapter_file_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_replay_adapter_file_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_adapter_file_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_adapter_file_SOURCES = tests/fuzz/fuzz-adapter-file.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_adapter_file_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_fuzz_adapter_file_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_adapter_file_LDFLAGS = $(FUZZ_LDFLAGS)
 
 tests_fuzz_replay_gguf_SOURCES = tests/fuzz/fuzz-gguf.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_gguf_LDADD = $(UNIT_LDADD)

@@ -29,3 +29,9 @@ tests_unit_test_ggml_SOURCES = tests/unit/test-ggml.c \
 tests_unit_test_ggml_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ggml_LDADD = $(UNIT_LDADD)
 tests_unit_test_ggml_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-chat-lines
+tests_unit_test_chat_lines_SOURCES = tests/unit/test-chat-lines.c tests/unit/golden-tensors.h
+tests_unit_test_chat_lines_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_chat_lines_LDADD = $(UNIT_LDADD)
+tests_unit_test_chat_lines_LDFLAGS = $(UNIT_LDFLAGS)
