@@ -1,17 +1,17 @@
 # Fuzz targets: fuzz-NAME.c, seeds in corpus/NAME/. `make check` replays the seeds; `make fuzz`
 # (after configure --enable-fuzzing CC=clang) runs each target for FUZZ_SECONDS.
 # A new target: its name in FUZZ_NAMES, FUZZ_REPLAYS and FUZZ_TARGETS, its six lines below, and seeds.
-FUZZ_NAMES = adapter adapter-file chat-template gguf model-config model-gguf safetensors tokenizer-json toml torch yaml
+FUZZ_NAMES = adapter adapter-file chat-template gguf model-config model-gguf safetensors tokenizer-json toml torch vocabulary yaml
 FUZZ_REPLAYS = tests/fuzz/replay-adapter tests/fuzz/replay-adapter-file \
 	tests/fuzz/replay-gguf tests/fuzz/replay-safetensors \
 	tests/fuzz/replay-chat-template tests/fuzz/replay-tokenizer-json \
 	tests/fuzz/replay-model-config tests/fuzz/replay-model-gguf \
-	tests/fuzz/replay-toml tests/fuzz/replay-torch tests/fuzz/replay-yaml
+	tests/fuzz/replay-toml tests/fuzz/replay-torch tests/fuzz/replay-vocabulary tests/fuzz/replay-yaml
 FUZZ_TARGETS = tests/fuzz/fuzz-adapter tests/fuzz/fuzz-adapter-file \
 	tests/fuzz/fuzz-gguf tests/fuzz/fuzz-safetensors \
 	tests/fuzz/fuzz-chat-template tests/fuzz/fuzz-tokenizer-json \
 	tests/fuzz/fuzz-model-config tests/fuzz/fuzz-model-gguf \
-	tests/fuzz/fuzz-toml tests/fuzz/fuzz-torch tests/fuzz/fuzz-yaml
+	tests/fuzz/fuzz-toml tests/fuzz/fuzz-torch tests/fuzz/fuzz-vocabulary tests/fuzz/fuzz-yaml
 FUZZ_SECONDS = 60
 FUZZ_LDFLAGS = $(UNIT_LDFLAGS) -fsanitize=fuzzer
 
@@ -80,6 +80,15 @@ tests_fuzz_replay_torch_LDFLAGS = $(UNIT_LDFLAGS)
 tests_fuzz_fuzz_torch_SOURCES = tests/fuzz/fuzz-torch.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_torch_LDADD = $(UNIT_LDADD)
 tests_fuzz_fuzz_torch_LDFLAGS = $(FUZZ_LDFLAGS)
+
+tests_fuzz_replay_vocabulary_SOURCES = tests/fuzz/fuzz-vocabulary.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_vocabulary_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_replay_vocabulary_LDADD = $(UNIT_LDADD)
+tests_fuzz_replay_vocabulary_LDFLAGS = $(UNIT_LDFLAGS)
+tests_fuzz_fuzz_vocabulary_SOURCES = tests/fuzz/fuzz-vocabulary.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_vocabulary_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_fuzz_vocabulary_LDADD = $(UNIT_LDADD)
+tests_fuzz_fuzz_vocabulary_LDFLAGS = $(FUZZ_LDFLAGS)
 
 tests_fuzz_replay_yaml_SOURCES = tests/fuzz/fuzz-yaml.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/fuzz/fuzz-config.h
 tests_fuzz_replay_yaml_LDADD = $(UNIT_LDADD)
