@@ -65,7 +65,7 @@ struct command {
 
 /* Each in its own cmd-*.c. */
 extern const struct command command_generate, command_infer, command_compare, command_apply,
-    command_merge, command_quantize, command_export, command_import, command_catalog, command_train, command_evaluate,
+    command_merge, command_quantize, command_export, command_convert, command_import, command_catalog, command_train, command_evaluate,
     command_inspect, command_score, command_tokenize, command_chat_template, command_embed,
     command_batch, command_bench, command_config, command_version, command_help, command_workbench;
 

@@ -14,6 +14,7 @@ const struct command *const commands[] = {
 	&command_apply,
 	&command_merge,
 	&command_export,
+	&command_convert,
 	&command_quantize,
 	&command_import,
 	&command_catalog,

@@ -1,0 +1,154 @@
+/* t2l convert - write what one program made in the form of another. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/t2l.h"
+#include "src/adapter-export.h"
+#include "src/command.h"
+#include "src/options.h"
+
+static const char *const format_names[] = { "peft", "hf", "gguf", "ggml", "mlx", "ollama", "native",
+	NULL };
+
+static const struct option_spec options[] = {
+	{ "to", 't', OPTION_CHOICE, 0,
+	    "an adapter's new format [by ending: .gguf, .ggml, .safetensors; else peft]",
+	    .choices = format_names },
+	ADAPTER_EXPORT_OPTIONS,
+	{ "force", 0, OPTION_FLAG, 0, "replace the output when it is there" },
+	{ 0 },
+};
+
+/* One conversion: how its input is known, by content, and what is done. */
+struct conversion {
+	const char *name, *from, *to; /* "hypernet"; in words, for messages */
+	bool (*takes)(const char *source);
+	/* -> exit status, after telling about it */
+	int (*run)(struct context *ctx, const struct conversion *conversion, const char *source,
+	    const char *output, const struct options *options);
+};
+
+/* ---- hypernets ---- */
+
+static int
+convert_hypernet(struct context *ctx, const struct conversion *conversion, const char *source,
+    const char *output, const struct options *opt)
+{
+	const char *precision = option_text(opt, "precision");
+	struct t2l_error err;
+	cJSON *object;
+
+	if (t2l_hypernet_convert(source, output, precision != NULL ? precision : "fp32", &err) !=
+	    T2L_OK)
+		return context_fail_error(ctx, &err);
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "conversion", conversion->name);
+	cJSON_AddStringToObject(object, "source", source);
+	cJSON_AddStringToObject(object, "path", output);
+	say_json(ctx, object);
+	say(ctx, "%s  (%s)\n", output, conversion->to);
+	return 0;
+}
+
+/* ---- adapters ---- */
+
+/* What no other conversion takes: its reader says what is wrong with it. */
+static bool
+may_be_adapter(const char *source)
+{
+	return access(source, R_OK) == 0;
+}
+
+/* What an ending says of a file that is not there yet. */
+static const char *
+format_of(const struct options *opt, const char *output)
+{
+	static const char *const endings[][2] = { { ".gguf", "gguf" }, { ".ggml", "ggml" },
+		{ ".safetensors", "native" } };
+	const size_t n = strlen(output);
+
+	if (option_text(opt, "to") != NULL)
+		return option_text(opt, "to");
+	for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+		size_t n_ending = strlen(endings[i][0]);
+
+		if (n > n_ending && strcmp(output + n - n_ending, endings[i][0]) == 0)
+			return endings[i][1];
+	}
+	return "peft";
+}
+
+static int
+convert_adapter(struct context *ctx, const struct conversion *conversion, const char *source,
+    const char *output, const struct options *opt)
+{
+	struct t2l_adapter *adapter;
+	struct t2l_error err;
+	int status;
+
+	(void)conversion;
+	if (t2l_adapter_open(source, &adapter, &err) != T2L_OK)
+		return context_fail_error(ctx, &err);
+	status = adapter_export(ctx, opt, adapter, 0, format_of(opt, output), output);
+	t2l_adapter_close(adapter);
+	return status;
+}
+
+/* The first that takes the input does it. */
+static const struct conversion conversions[] = {
+	{ "hypernet", "a hypernetwork (a text-to-lora checkpoint, or a file of ours)",
+	    "one .safetensors file of ours", t2l_hypernet_is, convert_hypernet },
+	{ "adapter", "an adapter (PEFT, GGUF, GGML, MLX, Ollama, Kohya or native)",
+	    "any of these forms but Kohya's (--to)", may_be_adapter, convert_adapter },
+};
+
+#define N_CONVERSIONS (sizeof conversions / sizeof conversions[0])
+
+static int
+no_conversion(struct context *ctx, const char *source)
+{
+	if (access(source, R_OK) != 0)
+		return context_fail(ctx, "cannot read '%s': %s", source, strerror(errno));
+	context_fail(ctx, "'%s' is nothing that can be converted; what can:", source);
+	for (size_t i = 0; i < N_CONVERSIONS; i++)
+		context_fail(ctx, "  %s -> %s", conversions[i].from, conversions[i].to);
+	return 1;
+}
+
+static int
+convert_run(struct context *ctx, const struct options *opt)
+{
+	const char *source = option_argument(opt, 0), *output = option_argument(opt, 1);
+	const struct conversion *conversion = conversions;
+
+	while (conversion < conversions + N_CONVERSIONS && !conversion->takes(source))
+		conversion++;
+	if (conversion == conversions + N_CONVERSIONS)
+		return no_conversion(ctx, source);
+	if (!option_flag(opt, "force") && access(output, F_OK) == 0)
+		return context_fail(ctx, "'%s' is already there; --force replaces it", output);
+	return conversion->run(ctx, conversion, source, output, opt);
+}
+
+const struct command command_convert = {
+	.name = "convert",
+	.summary = "write a model file in another form",
+	.details =
+	    "What the input is, its content says: a checkpoint folder of text-to-lora "
+	    "(hypermod.pt, args.yaml, adapter_config.json) becomes one file that generate "
+	    "--model takes; an adapter of any format becomes one of any other, read back and "
+	    "compared (see export for what each holds).",
+	.example = "t2l convert ./t2l-checkpoint hypernet.safetensors --precision fp16\n"
+		   "t2l convert lora.gguf ./peft-adapter --base-model ./llama",
+	.arguments = "INPUT OUTPUT",
+	.min_arguments = 2,
+	.max_arguments = 2,
+	.argument_type = OPTION_PATH,
+	.options = options,
+	.run = convert_run,
+};
