@@ -458,11 +458,19 @@ adapter_check_config(
 		if (in == 0)
 			return t2l_fail(err, T2L_EMISMATCH,
 			    "the adapter changes %s; the base (%s) has no such module", name,
-			    config->architecture);
+			    config->kind->name);
 		if (module->layer >= config->n_layers)
 			return t2l_fail(err, T2L_EMISMATCH,
 			    "the adapter changes layer %d; the base has %d layers", module->layer,
 			    config->n_layers);
+		if (module_in_experts(module->module) && module->expert >= config->n_experts)
+			return t2l_fail(err, T2L_EMISMATCH,
+			    "the adapter changes %s; the base has %d experts", name,
+			    config->n_experts);
+		if (module_is_embedding(module->module) && tensor_count(&module->a) > INT32_MAX)
+			return t2l_fail(err, T2L_EUNSUPPORTED,
+			    "the adapter's %s: rank %d over %" PRId64 " tokens is not supported",
+			    name, module->rank, in);
 		if (tensor_cols(&module->a) != in || tensor_cols(&module->bt) != out)
 			return t2l_fail(err, T2L_EMISMATCH,
 			    "the adapter's %s is for a %" PRId64 " x %" PRId64

@@ -42,4 +42,4 @@ engine_libt2l_la_SOURCES += \
 engine_libt2l_la_SOURCES += \
 	engine/cpu/rows.h engine/cpu/rows-table.c engine/cpu/attention.h engine/cpu/attention.c \
 	engine/cpu/attention-backward.c engine/cpu/attention-few.c \
-	engine/cpu/elementwise.c engine/cpu/gather.c engine/cpu/loss.c engine/cpu/norm.c engine/cpu/optimiser.c engine/cpu/rope.c
+	engine/cpu/elementwise.c engine/cpu/experts.c engine/cpu/gather.c engine/cpu/loss.c engine/cpu/norm.c engine/cpu/optimiser.c engine/cpu/rope.c

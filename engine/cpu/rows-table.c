@@ -13,6 +13,10 @@ cpu_fill_rows(struct backend *backend)
 	backend->layer_norm = cpu_layer_norm;
 	backend->layer_norm_backward = cpu_layer_norm_backward;
 	backend->rope = cpu_rope;
+	backend->route = cpu_route;
+	backend->route_backward = cpu_route_backward;
+	backend->add_weighted_rows = cpu_add_weighted_rows;
+	backend->add_weighted_rows_backward = cpu_add_weighted_rows_backward;
 	backend->attention = cpu_attention;
 	backend->attention_backward = cpu_attention_backward;
 	backend->activate = cpu_activate;

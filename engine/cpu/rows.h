@@ -55,6 +55,15 @@ void cpu_unit_rows_backward(
 void cpu_rope(void *state, const struct tensor *x, const int32_t *positions,
     const struct rope *rope, int head_dim, bool inverse, struct tensor *y, bool add);
 
+void cpu_route(void *state, const struct tensor *logits, int n_used, bool renormalise, int32_t *ids,
+    float *weights);
+void cpu_route_backward(void *state, const struct tensor *logits, int n_used, bool renormalise,
+    const int32_t *ids, const float *dweights, float *dlogits);
+void cpu_add_weighted_rows(void *state, const struct tensor *x, const int32_t *rows,
+    const float *weights, const int32_t *weight_at, struct tensor *y);
+void cpu_add_weighted_rows_backward(void *state, const struct tensor *x, const int32_t *rows,
+    const float *weights, const int32_t *weight_at, const float *dy, float *dx, float *dweights);
+
 void cpu_attention(void *state, const struct tensor *q, const struct tensor *k,
     const struct tensor *v, const struct attention_shape *shape, struct tensor *out);
 void cpu_attention_backward(void *state, const struct tensor *q, const struct tensor *k,

@@ -39,7 +39,8 @@ struct lane {
 
 	int32_t *tokens; /* [room + 1]: the last one may never be fed */
 	size_t n_tokens, n_cached, n_prompt;
-	size_t n_fed; /* in the step that runs */
+	size_t n_fed;	  /* in the step that runs */
+	int64_t rope_key; /* of the cached keys (models/rope.h) */
 
 	bool live;
 	const struct t2l_sampling *sampling;

@@ -41,6 +41,7 @@ run_chunk(struct scoring *scoring, struct t2l_engine *engine, size_t from, size_
     const struct tensor **logits, struct t2l_error *err)
 {
 	int32_t positions[CHUNK_ROWS], kv_begin[CHUNK_ROWS], kv_end[CHUNK_ROWS];
+	int32_t lengths[CHUNK_ROWS];
 	struct lora_rows group = { 0, (int64_t)n,
 		(const struct t2l_adapter *const *)scoring->adapters, scoring->weights,
 		scoring->n_adapters };
@@ -52,12 +53,14 @@ run_chunk(struct scoring *scoring, struct t2l_engine *engine, size_t from, size_
 		.kv_end = kv_end,
 		.cache = &scoring->cache,
 		.slots = positions,
+		.lengths = lengths,
 	};
 
 	for (size_t i = 0; i < n; i++) {
 		positions[i] = (int32_t)(from + i);
 		kv_begin[i] = 0;
 		kv_end[i] = positions[i] + 1;
+		lengths[i] = (int32_t)scoring->n_ids;
 	}
 	ops_reset(scoring->ops);
 	if (scoring->n_adapters > 0) {

@@ -25,10 +25,11 @@
 /* The rows of one step. */
 struct batch {
 	int64_t n_rows, n_outputs;
-	int32_t *tokens, *positions, *kv_begin, *kv_end, *slots; /* [PROMPT_ROWS + n_lanes] */
-	int32_t *output_rows;					 /* [n_lanes] */
-	struct lane **output_lanes;				 /* [n_lanes] */
-	struct lora_rows *groups;				 /* [n_lanes] */
+	int32_t *tokens, *positions, *kv_begin, *kv_end, *slots,
+	    *lengths;		    /* [PROMPT_ROWS + lanes] */
+	int32_t *output_rows;	    /* [n_lanes] */
+	struct lane **output_lanes; /* [n_lanes] */
+	struct lora_rows *groups;   /* [n_lanes] */
 	size_t n_groups;
 	int last_group; /* of the lane whose rows were added last */
 };
@@ -60,7 +61,7 @@ allocate(struct t2l_session *session)
 {
 	struct batch *batch = &session->batch;
 	size_t n_lanes = session->n_lanes, n_rows = PROMPT_ROWS + n_lanes;
-	int32_t *rows = malloc((5 * n_rows + n_lanes) * sizeof *rows);
+	int32_t *rows = malloc((6 * n_rows + n_lanes) * sizeof *rows);
 
 	session->row_memory = rows;
 	session->lanes = calloc(n_lanes, sizeof *session->lanes);
@@ -78,7 +79,8 @@ allocate(struct t2l_session *session)
 	batch->kv_begin = rows + 2 * n_rows;
 	batch->kv_end = rows + 3 * n_rows;
 	batch->slots = rows + 4 * n_rows;
-	batch->output_rows = rows + 5 * n_rows;
+	batch->lengths = rows + 5 * n_rows;
+	batch->output_rows = rows + 6 * n_rows;
 	return true;
 }
 
@@ -310,6 +312,7 @@ add_rows(struct t2l_session *session, struct lane *lane, size_t n)
 		batch->slots[row] = first_slot + position;
 		batch->kv_begin[row] = first_slot;
 		batch->kv_end[row] = first_slot + position + 1;
+		batch->lengths[row] = (int32_t)lane->n_tokens;
 	}
 	lane->n_fed = n;
 	if (lane->n_cached + n == lane->n_tokens) {
@@ -327,6 +330,18 @@ add_rows(struct t2l_session *session, struct lane *lane, size_t n)
 		(const struct t2l_adapter *const *)lane->ready, lane->weights, lane->n_adapters };
 }
 
+/* Where rotary frequencies depend on the text's length, keys that were cached for a shorter one may
+ * be wrong now: the lane reads its text again. */
+static void
+drop_stale_cache(const struct t2l_session *session, struct lane *lane)
+{
+	int64_t key = rope_key(&session_decoder(session)->config.rope, (int64_t)lane->n_tokens);
+
+	if (key != lane->rope_key)
+		lane->n_cached = 0;
+	lane->rope_key = key;
+}
+
 static void
 fill_batch(struct t2l_session *session)
 {
@@ -337,13 +352,16 @@ fill_batch(struct t2l_session *session)
 	batch->n_groups = 0;
 	for (size_t i = 0; i < session->n_live; i++) {
 		struct lane *lane = session->order[i];
-		size_t waiting = lane->n_tokens - lane->n_cached;
-		bool decodes = lane->n_tokens > lane->n_prompt;
+		size_t waiting;
 
-		if (!decodes && waiting > prompt_rows)
-			waiting = prompt_rows;
-		if (!decodes)
+		drop_stale_cache(session, lane);
+		waiting = lane->n_tokens - lane->n_cached;
+		/* A lane that decodes has a row of its own. */
+		if (waiting > 1 || lane->n_tokens == lane->n_prompt) {
+			if (waiting > prompt_rows)
+				waiting = prompt_rows;
 			prompt_rows -= waiting;
+		}
 		lane->n_fed = 0;
 		if (waiting > 0)
 			add_rows(session, lane, waiting);
@@ -364,6 +382,7 @@ run_batch(struct t2l_session *session, const struct tensor **logits, struct t2l_
 		.kv_end = rows->kv_end,
 		.cache = &session->cache,
 		.slots = rows->slots,
+		.lengths = rows->lengths,
 		.output_rows = rows->output_rows,
 		.n_outputs = rows->n_outputs,
 	};
@@ -524,8 +543,11 @@ begin_lanes(struct t2l_session *session, const struct run_plan *plan)
 		lane->n_output = 0;
 		lane->result = (struct t2l_lane_result){ 0 };
 		output_text_clear(&lane->text);
-		if (lane->n_prompt_waiting > 0)
-			lane_begin(lane, plan);
+		if (lane->n_prompt_waiting == 0)
+			continue;
+		lane_begin(lane, plan);
+		drop_stale_cache(session, lane);
+		lane->result.n_cached = lane->n_cached;
 	}
 	order_lanes(session);
 }

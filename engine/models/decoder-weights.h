@@ -7,12 +7,11 @@
 #include "engine/models/decoder.h"
 #include "engine/models/weights.h"
 
-/* In a layer: layer_prefix, number, ".", then the name. */
+/* GGUF's names: the same for all architectures. Hugging Face's differ and stand in their rows and
+ * in module.c: all is NULL here. */
 struct decoder_names {
-	const char *embedding, *final_norm, *head;
-	const char *layer_prefix;
-	const char *attention_norm, *mlp_norm;
-	const char *module[N_MODULES]; /* ".weight" and ".bias" follow */
+	const char *layers, *norms[N_NORMS], *final_norm;
+	const char *roles[N_ROLES];
 };
 extern const struct decoder_names decoder_names_hf, decoder_names_gguf;
 
@@ -21,11 +20,17 @@ extern const struct decoder_names decoder_names_hf, decoder_names_gguf;
 enum t2l_status decoder_each_weight(struct decoder *decoder, const struct decoder_names *names,
     weight_visit *visit, void *user, struct t2l_error *err);
 
+/* SUFFIX ".weight" or ".bias"; NAME has WEIGHT_NAME_SIZE bytes. */
+void decoder_weight_name(const struct decoder_names *names, int layer, enum module module,
+    int expert, const char *suffix, char *name, size_t size);
+
 /* Fills every weight of DECODER (prepared). */
 enum t2l_status decoder_bind(struct decoder *decoder, const struct model_source *source,
     const struct decoder_names *names, struct t2l_error *err);
 
-/* Sizes, dtype and fingerprint of a bound decoder. */
-void decoder_state_facts(struct decoder *decoder, struct t2l_model_facts *facts);
+/* Sizes, dtype and fingerprint of a bound decoder. T2L_EFORMAT names a tensor with a number that is
+ * none, among those that the fingerprint sees. */
+enum t2l_status decoder_state_facts(
+    struct decoder *decoder, struct t2l_model_facts *facts, struct t2l_error *err);
 
 #endif

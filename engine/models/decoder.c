@@ -1,34 +1,81 @@
 /* The forward pass of decoder language models, written once over the backend's operations. */
-#include "engine/models/decoder.h"
+#include "engine/models/decoder-pass.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-#include "engine/error.h"
-
-/* What one pass carries from layer to layer. */
-struct pass {
-	struct ops *ops;
-	const struct decoder *decoder;
-	const struct decoder_batch *batch;
-};
-
-/* A base module over all rows, then the low-rank part of each span of rows on top. */
+/* A module of a layer over all rows; NULL when the architecture has none in that role. */
 static struct tensor *
-linear(const struct pass *pass, int layer, enum module module, struct tensor *x)
+linear(const struct pass *pass, int layer, enum role role, struct tensor *x)
 {
 	const struct decoder_layer *weights = &pass->decoder->layers[layer];
-	const struct lora_table *lora = pass->batch->lora;
-	struct tensor *y = op_linear(pass->ops, x, weights->weight[module], weights->bias[module]);
-	size_t at;
+	enum module module = architecture_module(pass->decoder->config.kind, role);
+	struct place place = { layer, module, MODULE_NO_EXPERT };
 
-	if (lora == NULL || layer >= lora->n_layers)
-		return y;
-	at = lora_place(lora, layer, module, 0);
-	if (lora->n_spans[at] == 0)
-		return y;
-	return op_lora(pass->ops, x, lora->spans[at], lora->n_spans[at], y);
+	return pass_linear(pass, place, x, NULL, weights->weight[module], weights->bias[module]);
+}
+
+static bool
+has(const struct pass *pass, enum role role)
+{
+	return architecture_module(pass->decoder->config.kind, role) != N_MODULES;
+}
+
+static struct tensor *
+norm(const struct pass *pass, struct tensor *x, const struct decoder_norm *weights)
+{
+	const struct decoder_config *config = &pass->decoder->config;
+
+	if (config->kind->layer_norm)
+		return op_layer_norm(
+		    pass->ops, x, weights->weight, weights->bias, config->norm_epsilon);
+	return op_rms_norm(
+	    pass->ops, x, weights->weight, config->norm_offset, config->norm_epsilon);
+}
+
+/* ---- attention ---- */
+
+/* x [rows, d] -> q [rows, h*hd], k and v [rows, g*hd] */
+static void
+project(const struct pass *pass, int layer, struct tensor *x, struct tensor **q, struct tensor **k,
+    struct tensor **v)
+{
+	const struct decoder_config *config = &pass->decoder->config;
+	int64_t q_cols = (int64_t)config->n_heads * config->head_dim;
+	int64_t kv_cols = (int64_t)config->n_kv_heads * config->head_dim;
+	struct tensor *all;
+
+	if (!has(pass, ROLE_QKV)) {
+		*q = linear(pass, layer, ROLE_Q, x);
+		*k = linear(pass, layer, ROLE_K, x);
+		*v = linear(pass, layer, ROLE_V, x);
+		return;
+	}
+	all = linear(pass, layer, ROLE_QKV, x);
+	*q = op_slice_columns(pass->ops, all, 0, q_cols);
+	*k = op_slice_columns(pass->ops, all, q_cols, kv_cols);
+	*v = op_slice_columns(pass->ops, all, q_cols + kv_cols, kv_cols);
+}
+
+/* Each head by itself, one weight for all of them (Qwen 3). */
+static struct tensor *
+norm_heads(const struct pass *pass, struct tensor *x, const struct decoder_norm *weights)
+{
+	int64_t hd = pass->decoder->config.head_dim, rows, cols;
+
+	if (weights->weight == NULL || x == NULL)
+		return x;
+	rows = tensor_rows(x);
+	cols = tensor_cols(x);
+	x = op_view(pass->ops, x, 0, 2, (const int64_t[]){ rows * cols / hd, hd });
+	x = norm(pass, x, weights);
+	return op_view(pass->ops, x, 0, 2, (const int64_t[]){ rows, cols });
+}
+
+static struct tensor *
+rotate(const struct pass *pass, struct tensor *x)
+{
+	return op_rope_runs(pass->ops, x, pass->batch->positions, pass->runs, pass->n_runs,
+	    pass->decoder->config.head_dim);
 }
 
 /* x [rows, d], normalised -> [rows, d] */
@@ -36,46 +83,82 @@ static struct tensor *
 attention(const struct pass *pass, int layer, struct tensor *x)
 {
 	const struct decoder_config *config = &pass->decoder->config;
+	const struct decoder_norm *norms = pass->decoder->layers[layer].norms;
 	const struct decoder_batch *batch = pass->batch;
 	struct ops *ops = pass->ops;
 	struct attention_shape shape = {
 		.n_heads = config->n_heads,
 		.n_kv_heads = config->n_kv_heads,
 		.head_dim = config->head_dim,
-		.scale = 1.0f / sqrtf((float)config->head_dim),
-		.kv_begin = batch->kv_begin,
+		.scale = config->query_scale > 0 ? config->query_scale
+						 : 1.0f / sqrtf((float)config->head_dim),
+		.softcap = config->attention_cap,
+		.kv_begin = config->slides[layer] && pass->window_begin != NULL ? pass->window_begin
+										: batch->kv_begin,
 		.kv_end = batch->kv_end,
 	};
-	struct tensor *q = linear(pass, layer, MODULE_Q, x); /* [rows, h*hd] */
-	struct tensor *k = linear(pass, layer, MODULE_K, x); /* [rows, g*hd] */
-	struct tensor *v = linear(pass, layer, MODULE_V, x);
+	struct tensor *q, *k, *v;
 
-	q = op_rope(ops, q, batch->positions, &pass->decoder->rope, config->head_dim);
-	k = op_rope(ops, k, batch->positions, &pass->decoder->rope, config->head_dim);
+	project(pass, layer, x, &q, &k, &v);
+	q = rotate(pass, norm_heads(pass, q, &norms[NORM_Q]));
+	k = rotate(pass, norm_heads(pass, k, &norms[NORM_K]));
 	if (batch->cache != NULL) {
 		op_store_rows(ops, k, batch->slots, &batch->cache->k[layer]);
 		op_store_rows(ops, v, batch->slots, &batch->cache->v[layer]);
 		k = &batch->cache->k[layer]; /* [n_slots, g*hd] */
 		v = &batch->cache->v[layer];
 	}
-	return linear(pass, layer, MODULE_O, op_attention(ops, q, k, v, &shape));
+	return linear(pass, layer, ROLE_O, op_attention(ops, q, k, v, &shape));
 }
 
-/* x [rows, d], normalised -> [rows, d]; the gated MLP of Shazeer 2020 */
+/* ---- MLP ---- */
+
+/* x [rows, d], normalised -> [rows, d]; gated as of Shazeer 2020, or plain. */
 static struct tensor *
 mlp(const struct pass *pass, int layer, struct tensor *x)
 {
-	struct tensor *gate = linear(pass, layer, MODULE_GATE, x); /* [rows, f] */
-	struct tensor *up = linear(pass, layer, MODULE_UP, x);
+	const struct decoder_config *config = &pass->decoder->config;
+	struct ops *ops = pass->ops;
+	struct tensor *gate, *up; /* [rows, f] */
 
-	return linear(pass, layer, MODULE_DOWN,
-	    op_gate(pass->ops, pass->decoder->config.activation, gate, up));
+	if (has(pass, ROLE_ROUTER))
+		return pass_experts(pass, layer, x);
+	if (!config->kind->gated)
+		return linear(pass, layer, ROLE_DOWN,
+		    op_activate(ops, config->activation, linear(pass, layer, ROLE_UP, x)));
+	if (has(pass, ROLE_GATE_UP)) {
+		up = linear(pass, layer, ROLE_GATE_UP, x); /* [rows, 2f] */
+		gate = op_slice_columns(ops, up, 0, config->ffn_size);
+		up = op_slice_columns(ops, up, config->ffn_size, config->ffn_size);
+	} else {
+		gate = linear(pass, layer, ROLE_GATE, x);
+		up = linear(pass, layer, ROLE_UP, x);
+	}
+	return linear(pass, layer, ROLE_DOWN, op_gate(ops, config->activation, gate, up));
+}
+
+/* ---- layers ---- */
+
+/* x + branch, which some architectures normalise first. */
+static struct tensor *
+add_branch(const struct pass *pass, struct tensor *x, struct tensor *branch,
+    const struct decoder_norm *post)
+{
+	if (post->weight != NULL)
+		branch = norm(pass, branch, post);
+	return op_add(pass->ops, 1, x, 1, branch);
 }
 
 static struct tensor *
-norm(const struct pass *pass, struct tensor *x, struct tensor *weight)
+run_layer(const struct pass *pass, int i, struct tensor *x)
 {
-	return op_rms_norm(pass->ops, x, weight, 0.0f, pass->decoder->config.norm_epsilon);
+	const struct decoder_norm *norms = pass->decoder->layers[i].norms;
+	struct tensor *h = norm(pass, x, &norms[NORM_ATTENTION]);
+
+	x = add_branch(pass, x, attention(pass, i, h), &norms[NORM_POST_ATTENTION]);
+	if (!pass->decoder->config.kind->parallel)
+		h = norm(pass, x, &norms[NORM_MLP]);
+	return add_branch(pass, x, mlp(pass, i, h), &norms[NORM_POST_MLP]);
 }
 
 static void
@@ -89,29 +172,106 @@ show(const struct pass *pass, int layer, const struct tensor *hidden)
 static struct tensor *
 run_layers(const struct pass *pass)
 {
+	const struct decoder_config *config = &pass->decoder->config;
 	struct ops *ops = pass->ops;
-	const struct decoder *decoder = pass->decoder;
-	struct tensor *x =
-	    op_gather_rows(ops, decoder->embedding, pass->batch->tokens, pass->batch->n_rows);
+	struct tensor *x = pass_embedding(pass);
 
+	if (config->kind->scaled_embedding)
+		x = op_scale(ops, sqrtf((float)config->hidden_size), x);
 	show(pass, 0, x);
-	for (int i = 0; i < decoder->config.n_layers; i++) {
-		const struct decoder_layer *layer = &decoder->layers[i];
+	for (int i = 0; i < config->n_layers; i++) {
 		struct arena_mark mark = ops_mark(ops);
 
-		x = op_add(ops, 1, x, 1, attention(pass, i, norm(pass, x, layer->attention_norm)));
-		x = op_add(ops, 1, x, 1, mlp(pass, i, norm(pass, x, layer->mlp_norm)));
-		x = ops_rewind(ops, mark, x);
+		x = ops_rewind(ops, mark, run_layer(pass, i, x));
 		show(pass, i + 1, x);
 	}
 	return x;
 }
 
+/* ---- before the layers ---- */
+
+/* The length of the text that row I belongs to, and the row after its last in *END. */
+static int64_t
+text_length(const struct decoder_batch *batch, int64_t i, int64_t *end)
+{
+	int64_t length = 0;
+
+	for (*end = i; *end < batch->n_rows && batch->kv_begin[*end] == batch->kv_begin[i] &&
+		       (batch->lengths == NULL || batch->lengths[*end] == batch->lengths[i]);
+	     ++*end)
+		if (batch->positions[*end] >= length)
+			length = batch->positions[*end] + 1;
+	return batch->lengths != NULL ? batch->lengths[i] : length;
+}
+
+static bool
+find_runs(struct pass *pass)
+{
+	const struct decoder *decoder = pass->decoder;
+	const struct rope_config *config = &decoder->config.rope;
+	struct arena *arena = ops_arena(pass->ops);
+	bool depends = config->kind == ROPE_DYNAMIC || config->kind == ROPE_LONG;
+	struct rope_run *runs =
+	    arena_alloc(arena, (depends ? (size_t)pass->batch->n_rows : 1) * sizeof *runs);
+	int64_t end = pass->batch->n_rows, last_key = 0;
+
+	pass->runs = runs;
+	for (int64_t i = 0; runs != NULL && i < pass->batch->n_rows; i = end) {
+		int64_t key = depends ? rope_key(config, text_length(pass->batch, i, &end)) : 0;
+
+		if (pass->n_runs > 0 && key == last_key) {
+			runs[pass->n_runs - 1].row_end = end;
+			continue;
+		}
+		runs[pass->n_runs] = (struct rope_run){ i, end, decoder->rope };
+		if (key != 0) {
+			float *inv_freq =
+			    arena_alloc(arena, (size_t)config->n_rot / 2 * sizeof *inv_freq);
+
+			if (inv_freq == NULL)
+				return false;
+			rope_frequencies(config, key, inv_freq);
+			runs[pass->n_runs].rope.inv_freq = inv_freq;
+		}
+		last_key = key;
+		pass->n_runs++;
+	}
+	return runs != NULL;
+}
+
+/* A row's own key is the last that it sees: of a window of w, w - 1 others are left. */
+static bool
+find_windows(struct pass *pass)
+{
+	const struct decoder_batch *batch = pass->batch;
+	int window = pass->decoder->config.window;
+	int32_t *begin;
+
+	if (window == 0)
+		return true;
+	begin = arena_alloc(ops_arena(pass->ops), (size_t)batch->n_rows * sizeof *begin);
+	for (int64_t i = 0; begin != NULL && i < batch->n_rows; i++)
+		begin[i] = batch->kv_end[i] - batch->kv_begin[i] > window
+			       ? batch->kv_end[i] - window
+			       : batch->kv_begin[i];
+	pass->window_begin = begin;
+	return begin != NULL;
+}
+
+/* -> the residual stream, or NULL */
+static struct tensor *
+start(struct pass *pass)
+{
+	if (find_runs(pass) && find_windows(pass))
+		return run_layers(pass);
+	return ops_out_of_memory(pass->ops);
+}
+
 struct tensor *
 decoder_hidden(struct ops *ops, const struct decoder *decoder, const struct decoder_batch *batch)
 {
-	struct pass pass = { ops, decoder, batch };
-	struct tensor *x = norm(&pass, run_layers(&pass), decoder->final_norm);
+	struct pass pass = { .ops = ops, .decoder = decoder, .batch = batch };
+	struct tensor *x = norm(&pass, start(&pass), &decoder->final_norm);
 
 	show(&pass, -1, x);
 	return x;
@@ -120,128 +280,21 @@ decoder_hidden(struct ops *ops, const struct decoder *decoder, const struct deco
 struct tensor *
 decoder_forward(struct ops *ops, const struct decoder *decoder, const struct decoder_batch *batch)
 {
-	struct pass pass = { ops, decoder, batch };
-	struct tensor *x = run_layers(&pass);
+	const struct decoder_config *config = &decoder->config;
+	struct pass pass = { .ops = ops, .decoder = decoder, .batch = batch };
+	struct place head = { MODULE_NO_LAYER, MODULE_HEAD, MODULE_NO_EXPERT };
+	struct tensor *x = start(&pass);
 
 	/* The norm and the head (the largest matrix of a small model) only see the rows that are
 	 * wanted: one a lane while a prompt is read. */
 	if (batch->output_rows != NULL)
 		x = op_gather_rows(ops, x, batch->output_rows, batch->n_outputs);
-	x = norm(&pass, x, decoder->final_norm);
+	x = norm(&pass, x, &decoder->final_norm);
 	show(&pass, -1, x);
-	return op_linear(ops, x, decoder->head, NULL); /* [n_outputs, V] */
-}
-
-int64_t
-decoder_module_in(const struct decoder_config *config, enum module module)
-{
-	switch (module) {
-	case MODULE_O:
-		return (int64_t)config->n_heads * config->head_dim;
-	case MODULE_DOWN:
-		return config->ffn_size;
-	default:
-		return module <= MODULE_DOWN ? config->hidden_size : 0;
-	}
-}
-
-int64_t
-decoder_module_out(const struct decoder_config *config, enum module module)
-{
-	switch (module) {
-	case MODULE_Q:
-		return (int64_t)config->n_heads * config->head_dim;
-	case MODULE_K:
-	case MODULE_V:
-		return (int64_t)config->n_kv_heads * config->head_dim;
-	case MODULE_GATE:
-	case MODULE_UP:
-		return config->ffn_size;
-	default:
-		return module <= MODULE_DOWN ? config->hidden_size : 0;
-	}
-}
-
-void
-decoder_tensor_name(int layer, enum module module, char *name, size_t size)
-{
-	char path[MODULE_PATH_SIZE];
-
-	module_path(layer, module, MODULE_NO_EXPERT, path, sizeof path);
-	snprintf(name, size, "%s.weight", path);
-}
-
-/* Generous bounds that no real model reaches, so that later products can't overflow. */
-static enum t2l_status
-check_ranges(const struct decoder_config *config, struct t2l_error *err)
-{
-	const struct {
-		const char *name;
-		int value, most;
-	} sizes[] = {
-		{ "num_hidden_layers", config->n_layers, 1024 },
-		{ "hidden_size", config->hidden_size, 1 << 17 },
-		{ "num_attention_heads", config->n_heads, 4096 },
-		{ "num_key_value_heads", config->n_kv_heads, 4096 },
-		{ "head_dim", config->head_dim, 4096 },
-		{ "intermediate_size", config->ffn_size, 1 << 20 },
-		{ "vocab_size", config->vocab_size, 1 << 22 },
-		{ "max_position_embeddings", config->context_length, 1 << 24 },
-	};
-
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-		if (sizes[i].value < 1 || sizes[i].value > sizes[i].most)
-			return t2l_fail(err, T2L_EFORMAT, "%s is %d; expected 1 to %d",
-			    sizes[i].name, sizes[i].value, sizes[i].most);
-	if (config->n_heads % config->n_kv_heads != 0)
-		return t2l_fail(err, T2L_EFORMAT,
-		    "num_attention_heads %d is no multiple of num_key_value_heads %d",
-		    config->n_heads, config->n_kv_heads);
-	if (config->head_dim % 2 != 0)
-		return t2l_fail(err, T2L_EFORMAT,
-		    "head_dim %d is odd; rotary embedding turns pairs", config->head_dim);
-	if (!(config->norm_epsilon > 0 && config->norm_epsilon < 1))
-		return t2l_fail(err, T2L_EFORMAT, "rms_norm_eps is %g; expected above 0, below 1",
-		    (double)config->norm_epsilon);
-	if (!(config->rope_theta >= 1 && config->rope_theta <= 1e12))
-		return t2l_fail(
-		    err, T2L_EFORMAT, "rope_theta is %g; expected 1 to 1e12", config->rope_theta);
-	return T2L_OK;
-}
-
-enum t2l_status
-decoder_prepare(struct decoder *decoder, struct t2l_error *err)
-{
-	const struct decoder_config *config = &decoder->config;
-	enum t2l_status status = check_ranges(config, err);
-	int n_freq = config->head_dim / 2;
-
-	if (status != T2L_OK)
-		return status;
-	decoder->layers = calloc((size_t)config->n_layers, sizeof *decoder->layers);
-	decoder->inv_freq = malloc((size_t)n_freq * sizeof *decoder->inv_freq);
-	if (decoder->layers == NULL || decoder->inv_freq == NULL) {
-		decoder_release(decoder);
-		return t2l_fail(
-		    err, T2L_ENOMEM, "out of memory for a model of %d layers", config->n_layers);
-	}
-	for (int i = 0; i < n_freq; i++)
-		decoder->inv_freq[i] =
-		    (float)pow(config->rope_theta, -2.0 * i / (double)config->head_dim);
-	decoder->rope = (struct rope){
-		.neighbours = config->rope_neighbours,
-		.n_rot = config->head_dim,
-		.inv_freq = decoder->inv_freq,
-		.magnitude = 1.0f,
-	};
-	return T2L_OK;
-}
-
-void
-decoder_release(struct decoder *decoder)
-{
-	free(decoder->layers);
-	free(decoder->inv_freq);
-	decoder->layers = NULL;
-	decoder->inv_freq = NULL;
+	x = pass_linear(&pass, head, x, batch->output_rows, decoder->head,
+	    decoder->head_bias); /* [n_outputs, V] */
+	if (config->final_cap > 0)
+		x = op_scale(ops, config->final_cap,
+		    op_activate(ops, ACTIVATION_TANH, op_scale(ops, 1 / config->final_cap, x)));
+	return x;
 }

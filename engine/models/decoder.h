@@ -1,7 +1,7 @@
 /*
  * models/decoder.h - the one forward pass of all decoder architectures.
  *
- * An architecture is a row of data (struct decoder_config made from config.json or GGUF keys), not
+ * An architecture is a row of data (architecture.h) and numbers from config.json or GGUF keys, not
  * a copy of the code. The same pass serves one row or a batch of lanes with a kv cache, packed
  * training rows without one, and (with a tape recording) backward.
  *
@@ -12,37 +12,54 @@
 #ifndef ENGINE_MODELS_DECODER_H
 #define ENGINE_MODELS_DECODER_H
 
-#include "engine/models/module.h"
+#include "engine/models/architecture.h"
+#include "engine/models/rope.h"
 #include "engine/t2l.h"
 #include "engine/tensor/ops.h"
 
 #define DECODER_MAX_EOS 8
+#define DECODER_MAX_LAYERS MODULE_MAX_LAYERS
 
 struct decoder_config {
-	char architecture[64]; /* "llama" */
+	const struct architecture *kind;
 	int n_layers, hidden_size, n_heads, n_kv_heads, head_dim, ffn_size, vocab_size;
 	int context_length;
 	float norm_epsilon;
 	enum activation activation;
-	double rope_theta;
+	struct rope_config rope;
 	bool rope_neighbours; /* GGUF files of the llama family */
+	float norm_offset;    /* that of KIND; 0 where a GGUF file has it in its weights */
+	float query_scale;    /* of q.k; 0: 1 / sqrt(head_dim) */
+	float attention_cap, final_cap;	 /* cap * tanh(x / cap) of scores and logits; 0: none */
+	int window;			 /* keys that a row sees in layers that slide; 0: all */
+	bool slides[DECODER_MAX_LAYERS]; /* by layer */
+	int n_experts, n_experts_used, expert_ffn_size; /* 0: no experts */
+	bool renormalise; /* the chosen experts' weights add up to 1 */
 	bool tied_embeddings;
 	bool has_bias[N_MODULES];
 	int bos_id, eos_ids[DECODER_MAX_EOS], n_eos; /* -1: none */
 };
 
+struct decoder_norm {
+	struct tensor *weight, *bias; /* bias: LayerNorm only */
+};
+
 struct decoder_layer {
-	struct tensor *attention_norm, *mlp_norm;
-	struct tensor *weight[N_MODULES]; /* by enum module */
+	struct decoder_norm norms[N_NORMS];
+	struct tensor *weight[N_MODULES]; /* by enum module; NULL where the architecture has none */
 	struct tensor *bias[N_MODULES];	  /* NULL: none */
+	struct tensor **experts[N_MODULES]; /* weights of the kinds in experts: [n_experts] */
 };
 
 /* Weights that live elsewhere: a mapped file (grad NULL) or a parameter set (training). */
 struct decoder {
 	struct decoder_config config;
-	struct tensor *embedding, *final_norm, *head; /* head == embedding when tied */
+	struct tensor *embedding, *head; /* head == embedding when tied */
+	struct tensor *head_bias;	 /* NULL: none */
+	struct decoder_norm final_norm;
 	struct decoder_layer *layers;
-	float *inv_freq; /* [head_dim / 2], owned */
+	struct tensor **experts; /* what the layers' lists lie in, owned */
+	float *inv_freq;	 /* [n_rot / 2] of short texts, owned */
 	struct rope rope;
 };
 
@@ -83,8 +100,11 @@ struct decoder_batch {
 	const int32_t *tokens, *positions; /* [n_rows] */
 	/* Rows of the cache (or, without one, of this batch) that each row sees: begin .. end-1. */
 	const int32_t *kv_begin, *kv_end;
-	struct kv_cache *cache;	       /* NULL: keys and values of this batch only (training) */
-	const int32_t *slots;	       /* where each row's k and v go; with a cache */
+	struct kv_cache *cache; /* NULL: keys and values of this batch only (training) */
+	const int32_t *slots;	/* where each row's k and v go; with a cache */
+	/* How long each row's text is, where rotary frequencies depend on it (rope_key()). NULL: as
+	 * long as this batch shows, rows with the same kv_begin being one text. */
+	const int32_t *lengths;
 	const struct lora_table *lora; /* NULL: none. Spans speak of rows of this batch */
 	const int32_t *output_rows;    /* rows whose logits are wanted; NULL: all */
 	int64_t n_outputs;
@@ -130,13 +150,11 @@ void base_model_close(struct base_model *model);
 
 /* ---- making: a trainable decoder with its own f32 memory ---- */
 
-/* Checks the ranges of decoder->config (set by the caller), allocates the layers, zeroed, and fills
- * inv_freq and rope. Errors: T2L_EFORMAT names the key of config.json. */
+/* Checks the ranges of decoder->config (set by the caller), allocates the layers, zeroed, with
+ * their lists of experts, and fills inv_freq and rope. Errors: T2L_EFORMAT names the key of
+ * config.json. */
 enum t2l_status decoder_prepare(struct decoder *decoder, struct t2l_error *err);
-void decoder_release(struct decoder *decoder); /* layers and inv_freq, not the weights */
-
-/* HF names: "model.layers.0.self_attn.q_proj.weight" into NAME. */
-void decoder_tensor_name(int layer, enum module module, char *name, size_t size);
+void decoder_release(struct decoder *decoder); /* layers, lists and inv_freq, not the weights */
 
 /* Writes config.json and model.safetensors (DTYPE) into DIRECTORY, atomically each. */
 enum t2l_status decoder_save_hf(

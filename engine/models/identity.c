@@ -1,4 +1,5 @@
 /* identity.c - counts and fingerprints weights, whatever file they are in. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +29,17 @@ stored_row(int64_t r, int head_size)
 	return r - in_head + 2 * (in_head % half) + in_head / half;
 }
 
-static void
+static bool
+all_finite(const float *values, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		if (!isfinite(values[i]))
+			return false;
+	return true;
+}
+
+/* False when the row has a number that is none. */
+static bool
 hash_row(struct weights_identity *identity, const struct tensor *tensor, int64_t r, int64_t cols)
 {
 	const char *row =
@@ -40,8 +51,11 @@ hash_row(struct weights_identity *identity, const struct tensor *tensor, int64_t
 
 		dtype_to_f32(tensor->dtype, row + (c > 0 ? dtype_row_bytes(tensor->dtype, c) : 0),
 		    values, n);
+		if (!all_finite(values, n))
+			return false;
 		hash_add(&identity->hash, values, (size_t)n * sizeof *values);
 	}
+	return true;
 }
 
 enum t2l_status
@@ -53,7 +67,6 @@ identity_add(void *user, const struct weight_slot *slot, struct t2l_error *err)
 	int64_t rows, cols, most, step;
 	uint64_t bytes;
 
-	(void)err;
 	bytes = dtype_row_bytes(tensor->dtype, tensor_cols(tensor)) * (uint64_t)tensor_rows(tensor);
 	identity->n_parameters += tensor_count(tensor);
 	identity->bytes += bytes;
@@ -63,13 +76,20 @@ identity_add(void *user, const struct weight_slot *slot, struct t2l_error *err)
 	cols = slot->rows > 0 ? slot->cols : 1;
 	snprintf(name, sizeof name, "%s[%lld,%lld]", slot->name, (long long)rows, (long long)cols);
 	hash_add(&identity->hash, name, strlen(name));
-	most = FINGERPRINT_ELEMENTS / cols > 0 ? FINGERPRINT_ELEMENTS / cols : 1;
+	most = FINGERPRINT_ELEMENTS / cols / (slot->n_slabs > 1 ? slot->n_slabs : 1);
+	if (most < 1)
+		most = 1;
 	step = (rows + most - 1) / most;
 	for (int64_t r = 0; r < rows; r += step)
-		hash_row(identity, tensor,
-		    identity->turned && slot->turned_heads > 0 ? stored_row(r, slot->turned_heads)
-							       : r,
-		    cols);
+		if (!hash_row(identity, tensor,
+			identity->turned && slot->turned_heads > 0
+			    ? stored_row(r, slot->turned_heads)
+			    : r,
+			cols))
+			return t2l_fail(err, T2L_EFORMAT,
+			    "tensor '%s': row %lld has a number that is none (NaN or infinite); "
+			    "the file is damaged",
+			    slot->name, (long long)r);
 	return T2L_OK;
 }
 

@@ -149,11 +149,12 @@ base_model_open(const char *path, struct base_model **out, struct t2l_error *err
 		status = choose(path, model, err);
 	if (status == T2L_OK)
 		status = check_vocabulary(model, err);
+	if (status == T2L_OK && decoder_state_facts(&model->decoder, &model->facts, err) != T2L_OK)
+		status = t2l_context(err, "%s", path);
 	if (status != T2L_OK) {
 		base_model_close(model);
 		return status;
 	}
-	decoder_state_facts(&model->decoder, &model->facts);
 	parse_chat_template(model);
 	*out = model;
 	return T2L_OK;

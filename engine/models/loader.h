@@ -7,15 +7,25 @@
 #ifndef ENGINE_MODELS_LOADER_H
 #define ENGINE_MODELS_LOADER_H
 
+#include <cjson/cJSON.h>
+
 #include "engine/models/decoder-weights.h"
 
 enum t2l_status load_hf(const char *directory, struct base_model *model, struct t2l_error *err);
 enum t2l_status load_gguf(const char *path, struct base_model *model, struct t2l_error *err);
 
+/* The rotary part of config.json: kind, head_dim and context_length of CONFIG are there
+ * (config-rope.c). */
+enum t2l_status config_read_rope(
+    const cJSON *json, const char *path, struct decoder_config *config, struct t2l_error *err);
+
 /* DIRECTORY/config.json (config-hf.c). */
 enum t2l_status config_read_hf(
     const char *directory, struct decoder_config *config, struct t2l_error *err);
-/* The same of N bytes of TEXT; PATH is for messages. */
+/* A GGUF file's metadata (config-gguf.c). */
+enum t2l_status config_read_gguf(
+    const struct gguf *gguf, struct decoder_config *config, struct t2l_error *err);
+/* config_read_hf() of N bytes of TEXT; PATH is for messages. */
 enum t2l_status config_parse_hf(const char *text, size_t n, const char *path,
     struct decoder_config *config, struct t2l_error *err);
 

@@ -1,5 +1,6 @@
 /* save-hf.c - writes a decoder as a Hugging Face model directory that transformers loads. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/atomic-file.h"
 #include "base/buffer.h"
@@ -76,7 +77,7 @@ save_config(
 	buffer_printf(&json, "  \"num_key_value_heads\": %d,\n", config->n_kv_heads);
 	buffer_printf(&json, "  \"rms_norm_eps\": %.9g,\n", (double)config->norm_epsilon);
 	buffer_printf(
-	    &json, "  \"rope_scaling\": null,\n  \"rope_theta\": %.17g,\n", config->rope_theta);
+	    &json, "  \"rope_scaling\": null,\n  \"rope_theta\": %.17g,\n", config->rope.theta);
 	buffer_printf(
 	    &json, "  \"tie_word_embeddings\": %s,\n", json_bool_text(config->tied_embeddings));
 	buffer_printf(&json, "  \"torch_dtype\": \"%s\",\n", dtype_names[dtype]);
@@ -100,6 +101,12 @@ decoder_save_hf(
 		return t2l_fail(err, T2L_EINVAL,
 		    "%s: a Hugging Face model can't be saved as %s; use f32, f16 or bf16",
 		    directory, dtype_name(dtype));
+	if (strcmp(decoder->config.kind->name, "llama") != 0 ||
+	    decoder->config.rope.kind != ROPE_PLAIN)
+		return t2l_fail(err, T2L_EUNSUPPORTED,
+		    "%s: only models of architecture llama without rope scaling can be saved as a "
+		    "Hugging Face directory; this one is %s",
+		    directory, decoder->config.kind->name);
 	/* q and k rows would have to be put back into their order. */
 	if (decoder->config.rope_neighbours)
 		return t2l_fail(err, T2L_EUNSUPPORTED,

@@ -1,6 +1,7 @@
 /* weights.c - finds a model's tensors in its file and checks that they are what is expected. */
 #include "engine/models/weights.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 struct model_source *
@@ -62,6 +63,39 @@ find(const struct model_source *source, const char *name, struct tensor *out, st
 	return status;
 }
 
+/* The slot's matrix of a tensor that holds several. */
+static enum t2l_status
+take_slab(const struct model_source *source, const struct weight_slot *slot, struct tensor *found,
+    struct t2l_error *err)
+{
+	size_t slab_bytes;
+
+	if (found->n_dims != 3 || found->shape[0] != slot->n_slabs)
+		return t2l_fail(err, T2L_EFORMAT,
+		    "%s: tensor '%s' has %d dimensions and %lld matrices; expected %d matrices",
+		    source_path(source), slot->name, found->n_dims,
+		    (long long)(found->n_dims == 3 ? found->shape[0] : 1), slot->n_slabs);
+	found->n_dims = 2;
+	found->shape[0] = found->shape[1];
+	found->shape[1] = found->shape[2];
+	slab_bytes = (size_t)found->shape[0] * dtype_row_bytes(found->dtype, found->shape[1]);
+	found->data = (char *)found->data + (size_t)slot->slab * slab_bytes;
+	return T2L_OK;
+}
+
+static enum t2l_status
+check_finite(const struct model_source *source, const char *name, const float *values, int64_t n,
+    struct t2l_error *err)
+{
+	for (int64_t i = 0; i < n; i++)
+		if (!isfinite(values[i]))
+			return t2l_fail(err, T2L_EFORMAT,
+			    "%s: tensor '%s': number %lld is %s; the file is damaged",
+			    source_path(source), name, (long long)i,
+			    isnan(values[i]) ? "not a number (NaN)" : "infinite");
+	return T2L_OK;
+}
+
 static enum t2l_status
 check_shape(const struct model_source *source, const struct weight_slot *slot,
     const struct tensor *found, struct t2l_error *err)
@@ -92,6 +126,8 @@ weights_bind(
 	float *values;
 	enum t2l_status status = find(source, slot->name, &found, err);
 
+	if (status == T2L_OK && slot->n_slabs > 0 && !slot->apart)
+		status = take_slab(source, slot, &found, err);
 	if (status == T2L_OK)
 		status = check_shape(source, slot, &found, err);
 	if (status != T2L_OK)
@@ -109,5 +145,6 @@ weights_bind(
 		kept->data = values;
 	}
 	*slot->tensor = kept;
-	return T2L_OK;
+	return slot->rows > 0 ? T2L_OK
+			      : check_finite(source, slot->name, kept->data, slot->cols, err);
 }

@@ -36,6 +36,8 @@ struct weight_slot {
 	int64_t rows, cols; /* rows 0: a vector of cols */
 	int turned_heads;   /* > 0: rows of this many elements a head that GGUF keeps in its own
 			       order (q and k, for neighbours' rope) */
+	int slab, n_slabs;  /* n_slabs > 0: one of so many matrices that are alike (experts) ... */
+	bool apart;	    /* ... each a tensor of its own; else one [n_slabs, rows, cols] */
 };
 
 typedef enum t2l_status weight_visit(
@@ -44,16 +46,17 @@ typedef enum t2l_status weight_visit(
 bool weights_have(const struct model_source *source, const char *name);
 
 /* Points the slot's tensor into SOURCE, for its life. Errors: T2L_EFORMAT when the name is
- * absent or has another shape, T2L_EUNSUPPORTED for a type we do not compute with; all name the
- * file and the tensor. */
+ * absent, has another shape or (a vector) a number that is none, T2L_EUNSUPPORTED for a type we do
+ * not compute with; all name the file and the tensor. */
 enum t2l_status weights_bind(
     const struct model_source *source, const struct weight_slot *slot, struct t2l_error *err);
 
 /* ---- what they are: for facts ---- */
 
 /* SHA-256 of the weights and not of the file: values are widened to f32, rows are read in the
- * order of Hugging Face whatever the file's. Of a tensor above 2^17 elements it sees evenly
- * spaced rows, so that it is instant on large models. */
+ * order of Hugging Face whatever the file's. Of a tensor above 2^17 elements (of experts that are
+ * alike: all of them together) it sees evenly spaced rows, so that it is instant on large models.
+ * A number that it sees and that is none is T2L_EFORMAT: the tensor is named. */
 struct weights_identity {
 	struct hash hash;
 	int64_t n_parameters;

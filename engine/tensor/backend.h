@@ -32,6 +32,12 @@ struct rope {
 	float magnitude;
 };
 
+/* Rows row_begin .. row_end-1 turn by ROPE. */
+struct rope_run {
+	int64_t row_begin, row_end;
+	struct rope rope;
+};
+
 /* Which keys each query row sees: rows kv_begin[i] .. kv_end[i]-1 of K and V. Causal, windowed,
  * bidirectional, packed and cached attention are all this. kv_end > kv_begin always. */
 struct attention_shape {
@@ -111,6 +117,20 @@ struct backend {
 	void (*attention_backward)(void *state, const struct tensor *q, const struct tensor *k,
 	    const struct tensor *v, const struct attention_shape *shape, const float *dout,
 	    float *dq, float *dk, float *dv);
+
+	/* The N_USED largest of each row's LOGITS (f32 [rows, n_experts]), in descending order: which
+	 * into IDS, their softmax over all logits (over the chosen alone: renormalise) into WEIGHTS,
+	 * both [rows, n_used]. (Shazeer et al. 2017) */
+	void (*route)(void *state, const struct tensor *logits, int n_used, bool renormalise,
+	    int32_t *ids, float *weights);
+	void (*route_backward)(void *state, const struct tensor *logits, int n_used,
+	    bool renormalise, const int32_t *ids, const float *dweights, float *dlogits);
+	/* y row rows[i] += weights[weight_at[i]] * x row i; the rows are distinct. */
+	void (*add_weighted_rows)(void *state, const struct tensor *x, const int32_t *rows,
+	    const float *weights, const int32_t *weight_at, struct tensor *y);
+	void (*add_weighted_rows_backward)(void *state, const struct tensor *x,
+	    const int32_t *rows, const float *weights, const int32_t *weight_at, const float *dy,
+	    float *dx, float *dweights);
 
 	void (*activate)(void *state, enum activation kind, int64_t n, const float *x, float *y);
 	void (*activate_backward)(void *state, enum activation kind, int64_t n, const float *x,

@@ -1,4 +1,4 @@
-/* ops-rows.c - operations on whole rows: look-up, norms, rotation, attention, pooling. */
+/* ops-rows.c - operations on whole rows: look-up, norms, attention, pooling. */
 
 #include "engine/tensor/tape.h"
 
@@ -166,58 +166,6 @@ op_unit_rows(struct ops *ops, struct tensor *x, float floor)
 		if (node != NULL)
 			node->epsilon = floor;
 	}
-	return y;
-}
-
-/* ---- rotation ---- */
-
-struct rope_node {
-	struct node node;
-	struct rope rope;
-	int head_dim;
-	const int32_t *positions;
-};
-
-/* The transpose of a rotation turns back. */
-static void
-rope_backward(const struct ops *ops, const struct node *node)
-{
-	const struct rope_node *rope = (const struct rope_node *)node;
-	const struct tensor *x = node->x[0];
-	struct tensor dy = *x, dx = *x;
-
-	dy.data = node->y->grad;
-	dx.data = x->grad;
-	BACKEND(ops, rope, &dy, rope->positions, &rope->rope, rope->head_dim, true, &dx, true);
-}
-
-struct tensor *
-op_rope(struct ops *ops, struct tensor *x, const int32_t *positions, const struct rope *rope,
-    int head_dim)
-{
-	struct rope_node *node;
-	struct tensor *y;
-
-	if (!tape_ready(ops) || !tape_check_f32(ops, "rope", x))
-		return NULL;
-	if (head_dim < 1 || tensor_cols(x) % head_dim != 0 || rope->n_rot < 0 ||
-	    rope->n_rot > head_dim || rope->n_rot % 2 != 0)
-		return tape_fail(ops, T2L_EMISMATCH, "rope: %d of %d elements in rows of %lld",
-		    rope->n_rot, head_dim, (long long)tensor_cols(x));
-	y = tape_result_like(ops, x, tape_wants(ops, x));
-	if (y == NULL)
-		return NULL;
-	BACKEND(ops, rope, x, positions, rope, head_dim, false, y, false);
-	if (y->grad == NULL)
-		return y;
-	node = tape_node(ops, sizeof *node, rope_backward, y, x, NULL, NULL);
-	if (node == NULL)
-		return NULL;
-	node->rope = *rope;
-	node->rope.inv_freq =
-	    tape_copy(ops, rope->inv_freq, rope->n_rot / 2, sizeof *rope->inv_freq);
-	node->head_dim = head_dim;
-	node->positions = tape_copy(ops, positions, tensor_rows(x), sizeof *positions);
 	return y;
 }
 

@@ -66,6 +66,12 @@ ops_status(const struct ops *ops, struct t2l_error *err)
 	return ops->error.status;
 }
 
+void *
+ops_out_of_memory(struct ops *ops)
+{
+	return tape_fail(ops, T2L_ENOMEM, "out of memory for activations");
+}
+
 size_t
 ops_peak_bytes(const struct ops *ops)
 {

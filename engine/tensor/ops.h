@@ -36,6 +36,8 @@ void ops_reset(struct ops *ops);
 /* Recording starts empty; off by default. */
 void ops_record(struct ops *ops, bool on);
 enum t2l_status ops_status(const struct ops *ops, struct t2l_error *err);
+/* For who takes memory of ops_arena() and gets none: sets the error, returns NULL. */
+void *ops_out_of_memory(struct ops *ops);
 size_t ops_peak_bytes(const struct ops *ops);
 /* While *FLAG is true every operation fails with T2L_ECANCELLED; NULL (the default): never. */
 void ops_cancel_flag(struct ops *ops, const atomic_bool *flag);
@@ -82,8 +84,20 @@ struct tensor *op_layer_norm(struct ops *ops, struct tensor *x, struct tensor *w
     struct tensor *bias, float epsilon);
 struct tensor *op_rope(struct ops *ops, struct tensor *x, const int32_t *positions,
     const struct rope *rope, int head_dim);
+/* The same with frequencies of their own for runs of rows, which follow one another and cover x. */
+struct tensor *op_rope_runs(struct ops *ops, struct tensor *x, const int32_t *positions,
+    const struct rope_run *runs, int n_runs, int head_dim);
 struct tensor *op_attention(struct ops *ops, struct tensor *q, struct tensor *k,
     struct tensor *v, const struct attention_shape *shape);
+/* Which n_used experts work on each row, by logits [rows, n_experts]: into ids [rows * n_used];
+ * -> their weights [rows, n_used]. */
+struct tensor *op_route(struct ops *ops, struct tensor *logits, int n_used, bool renormalise,
+    int32_t *ids);
+/* y row rows[i] += weights[weight_at[i]] * x row i; y is changed in place and returned, nothing may
+ * have read it. The rows of one call are distinct. */
+struct tensor *op_add_weighted_rows(struct ops *ops, struct tensor *x, const int32_t *rows,
+    struct tensor *weights, const int32_t *weight_at, struct tensor *y);
+struct tensor *op_zeros(struct ops *ops, int64_t rows, int64_t cols);
 struct tensor *op_activate(struct ops *ops, enum activation kind, struct tensor *x);
 struct tensor *op_gate(struct ops *ops, enum activation kind, struct tensor *gate,
     struct tensor *up);

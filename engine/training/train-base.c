@@ -17,7 +17,7 @@
 #include "base/atomic-file.h"
 #include "base/file.h"
 #include "engine/error.h"
-#include "engine/models/decoder.h"
+#include "engine/models/decoder-weights.h"
 #include "engine/text/chat-template.h"
 #include "engine/text/tokenizer.h"
 #include "engine/training/batch.h"
@@ -54,7 +54,7 @@ configure(struct base_run *run, const struct t2l_train_options *options)
 	const int32_t *eos = tokenizer_eos(run->tokenizer, &n_eos);
 
 	*config = (struct decoder_config){
-		.architecture = "llama",
+		.kind = architecture_by_name("llama"),
 		.n_layers = options->n_layers,
 		.hidden_size = options->hidden_size,
 		.n_heads = options->n_heads,
@@ -65,7 +65,7 @@ configure(struct base_run *run, const struct t2l_train_options *options)
 		.context_length = options->context_length,
 		.norm_epsilon = 1e-5f,
 		.activation = ACTIVATION_SILU,
-		.rope_theta = (double)options->rope_theta,
+		.rope.theta = (double)options->rope_theta,
 		.tied_embeddings = true,
 		.bos_id = tokenizer_bos(run->tokenizer),
 	};
@@ -124,7 +124,7 @@ make_layer(struct trainer *trainer, struct base_run *run, int number, struct ten
 
 	for (int i = 0; i < 2 && status == T2L_OK; i++) {
 		snprintf(name, sizeof name, "model.layers.%d.%s.weight", number, norms[i]);
-		*(i ? &layer->mlp_norm : &layer->attention_norm) = &tensors[i];
+		layer->norms[i ? NORM_MLP : NORM_ATTENTION].weight = &tensors[i];
 		status = make_tensor(
 		    trainer, &tensors[i], name, 0, config->hidden_size, memory, 0, false, err);
 	}
@@ -134,7 +134,8 @@ make_layer(struct trainer *trainer, struct base_run *run, int number, struct ten
 		bool residual = m == MODULE_O || m == MODULE_DOWN;
 		double deviation = 1 / sqrt((residual ? 2.0 * config->n_layers : 1.0) * (double)in);
 
-		decoder_tensor_name(number, (enum module)m, name, sizeof name);
+		decoder_weight_name(&decoder_names_hf, number, (enum module)m, MODULE_NO_EXPERT,
+		    ".weight", name, sizeof name);
 		layer->weight[m] = &tensors[2 + m];
 		status = make_tensor(trainer, layer->weight[m], name,
 		    decoder_module_out(config, (enum module)m), in, memory, deviation, true, err);
@@ -158,10 +159,10 @@ make_decoder(struct trainer *trainer, struct base_run *run, struct t2l_error *er
 	if (run->tensors == NULL || memory == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
 	decoder->embedding = decoder->head = &run->tensors[0];
-	decoder->final_norm = &run->tensors[1];
+	decoder->final_norm.weight = &run->tensors[1];
 	if ((status = make_tensor(trainer, decoder->embedding, "model.embed_tokens.weight",
 		 config->vocab_size, config->hidden_size, &memory, 0.02, false, err)) != T2L_OK ||
-	    (status = make_tensor(trainer, decoder->final_norm, "model.norm.weight", 0,
+	    (status = make_tensor(trainer, decoder->final_norm.weight, "model.norm.weight", 0,
 		 config->hidden_size, &memory, 0, false, err)) != T2L_OK)
 		return status;
 	for (int i = 0; i < config->n_layers && status == T2L_OK; i++)

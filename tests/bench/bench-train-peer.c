@@ -90,7 +90,7 @@ make_decoder(struct bench *bench)
 	struct t2l_error err;
 
 	bench->decoder.config = (struct decoder_config){
-		.architecture = "llama",
+		.kind = architecture_by_name("llama"),
 		.n_layers = 6,
 		.hidden_size = 256,
 		.n_heads = 8,
@@ -101,7 +101,7 @@ make_decoder(struct bench *bench)
 		.context_length = 2 * TOKENS,
 		.norm_epsilon = 1e-5F,
 		.activation = ACTIVATION_SILU,
-		.rope_theta = 10000,
+		.rope.theta = 10000,
 		.bos_id = -1,
 	};
 	check(decoder_prepare(&bench->decoder, &err), &err);

@@ -16,9 +16,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		return 0;
 	/* What every later product relies on. */
 	if (decoder.config.n_heads % decoder.config.n_kv_heads != 0 ||
-	    decoder.config.head_dim % 2 != 0 || decoder.config.n_eos > DECODER_MAX_EOS)
+	    decoder.config.rope.n_rot % 2 != 0 ||
+	    decoder.config.rope.n_rot > decoder.config.head_dim || decoder.config.n_eos > DECODER_MAX_EOS)
 		abort();
-	fuzz_touch(decoder.inv_freq, (size_t)decoder.config.head_dim / 2 * sizeof(float));
+	fuzz_touch(decoder.inv_freq, (size_t)decoder.config.rope.n_rot / 2 * sizeof(float));
 	decoder_release(&decoder);
 	return 0;
 }

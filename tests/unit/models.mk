@@ -1,5 +1,5 @@
 # engine/models and engine/inference
-UNIT_TESTS += tests/unit/test-decoder tests/unit/test-encoder tests/unit/test-sampler \
+UNIT_TESTS += tests/unit/test-decoder tests/unit/test-architectures tests/unit/test-encoder tests/unit/test-sampler \
 	tests/unit/test-session
 
 tests_unit_test_decoder_SOURCES = tests/unit/test-decoder.c tests/unit/golden-tensors.h \
@@ -7,6 +7,12 @@ tests_unit_test_decoder_SOURCES = tests/unit/test-decoder.c tests/unit/golden-te
 tests_unit_test_decoder_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_decoder_LDADD = $(UNIT_LDADD)
 tests_unit_test_decoder_LDFLAGS = $(UNIT_LDFLAGS)
+
+tests_unit_test_architectures_SOURCES = tests/unit/test-architectures.c tests/unit/golden-tensors.h \
+	tests/unit/temporary-folder.h
+tests_unit_test_architectures_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_architectures_LDADD = $(UNIT_LDADD)
+tests_unit_test_architectures_LDFLAGS = $(UNIT_LDFLAGS)
 
 tests_unit_test_encoder_SOURCES = tests/unit/test-encoder.c tests/unit/golden-tensors.h \
 	tests/unit/temporary-folder.h

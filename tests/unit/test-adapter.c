@@ -203,7 +203,8 @@ static void
 a_base_of_another_shape_is_refused_with_both_sizes(void **state)
 {
 	struct t2l_adapter *adapter = make_adapter_of(3, 8, false, 5, NULL);
-	struct decoder_config config = { .n_layers = 2,
+	struct decoder_config config = { .kind = architecture_by_name("llama"),
+		.n_layers = 2,
 		.hidden_size = 12,
 		.n_heads = 2,
 		.n_kv_heads = 1,

@@ -500,31 +500,6 @@ facts_are_those_of_the_configuration(void **state)
 /* ---- what must be refused ---- */
 
 static void
-what_is_not_supported_is_named(void **state)
-{
-	static const struct {
-		const char *path, *named;
-	} rows[] = {
-		{ "models/llama3", "llama3" },
-		{ "models/mistral", "MistralForCausalLM" },
-		{ "models/qwen2", "Qwen2ForCausalLM" },
-		{ "models/gguf/llama3-q8_0.gguf", "rope_freqs.weight" },
-		{ "models/gguf/mixtral-q8_0.gguf", "4 experts" },
-		{ "models/gguf/qwen2-f16.gguf", "'qwen2'" },
-		{ "models/gguf/llama2-q4_0.gguf", "Q4_0" },
-		{ "models/gguf/kq-q4_k_m.gguf", "_K" },
-	};
-	struct t2l_error err;
-	struct t2l_model *model = NULL;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		assert_fails(t2l_model_open(engine, model_path(rows[i].path), &model, &err),
-		    T2L_EUNSUPPORTED, rows[i].named);
-	assert_null(model);
-}
-
-static void
 an_adapter_file_is_not_taken_for_a_model(void **state)
 {
 	struct t2l_error err;
@@ -589,11 +564,30 @@ hostile_configurations_are_refused_by_key(void **state)
 		{ "\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 0", T2L_EFORMAT, "rms_norm_eps" },
 		{ "\"rope_theta\": 10000.0", "\"rope_theta\": -1", T2L_EFORMAT, "rope_theta" },
 		{ "\"rope_scaling\": null",
-		    "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}", T2L_EUNSUPPORTED,
-		    "linear" },
+		    "\"rope_scaling\": {\"type\": \"mrope\", \"factor\": 2}", T2L_EUNSUPPORTED,
+		    "mrope" },
 		{ "\"rope_scaling\": null",
 		    "\"rope_parameters\": {\"rope_type\": \"yarn\", \"rope_theta\": 10}",
-		    T2L_EUNSUPPORTED, "yarn" },
+		    T2L_EFORMAT, "factor" },
+		{ "\"rope_scaling\": null",
+		    "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0}", T2L_EFORMAT,
+		    "factor" },
+		{ "\"rope_scaling\": null",
+		    "\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1], "
+		    "\"long_factor\": [1]}",
+		    T2L_EFORMAT, "divisors" },
+		{ "\"rope_scaling\": null",
+		    "\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1, -1], "
+		    "\"long_factor\": [1, 1]}",
+		    T2L_EFORMAT, "short_factor" },
+		{ "\"rope_scaling\": null",
+		    "\"rope_scaling\": {\"type\": \"llama3\", \"factor\": 8, "
+		    "\"low_freq_factor\": 4, \"high_freq_factor\": 1}",
+		    T2L_EFORMAT, "high_freq_factor" },
+		{ "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 9223372036854775808",
+		    T2L_EFORMAT, "num_hidden_layers" },
+		{ "\"model_type\": \"llama\"", "\"model_type\": \"mistral\"", T2L_EFORMAT,
+		    "does not fit" },
 		{ "\"rope_scaling\": null", "\"quantization_config\": {\"bits\": 4}",
 		    T2L_EUNSUPPORTED, "quantization_config" },
 		{ "\"hidden_act\": \"silu\"", "\"hidden_act\": \"mystery\"", T2L_EUNSUPPORTED,
@@ -731,7 +725,6 @@ main(void)
 		cmocka_unit_test(adapters_add_up_with_their_weights),
 		cmocka_unit_test(the_same_weights_have_one_fingerprint_in_every_format),
 		cmocka_unit_test(facts_are_those_of_the_configuration),
-		cmocka_unit_test(what_is_not_supported_is_named),
 		cmocka_unit_test(an_adapter_file_is_not_taken_for_a_model),
 		cmocka_unit_test_setup_teardown(hostile_configurations_are_refused_by_key,
 		    make_temporary_folder, remove_temporary_folder),

@@ -186,6 +186,61 @@ rotated(struct trial *t, bool neighbours)
 	    t->ops, leaf(t, rows, (int64_t)heads * head_dim, false), positions, &rope, head_dim);
 }
 
+/* Two runs of rows with frequencies of their own. */
+static struct tensor *
+rotated_in_runs(struct trial *t)
+{
+	static const float slow[] = { 0.5f, 0.1f, 0.02f }, fast[] = { 1, 0.3f, 0.1f };
+	int first = some(t, 5), rows = first + some(t, 5);
+	const struct rope_run runs[] = {
+		{ 0, first, { .n_rot = 6, .inv_freq = slow, .magnitude = 1.2f } },
+		{ first, rows, { .n_rot = 6, .inv_freq = fast, .magnitude = 1 } },
+	};
+	int32_t positions[10];
+
+	for (int i = 0; i < rows; i++)
+		positions[i] = next_int(&t->shapes, 0, 50);
+	return op_rope_runs(t->ops, leaf(t, rows, 16, false), positions, runs, 2, 8);
+}
+
+/* Experts chosen by logits that lie far enough apart to stay chosen; each row's are added up. */
+static struct tensor *
+weighted_experts(struct trial *t, bool renormalise)
+{
+	int rows = some(t, 8), cols = some(t, 40), n_experts = 2 + some(t, 4);
+	struct tensor *logits = leaf(t, rows, n_experts, false);
+	struct tensor *x = leaf(t, rows, cols, false), *weights, *y;
+	int32_t ids[2 * 8], all[8], at[8];
+
+	for (int i = 0; t->creating && i < rows * n_experts; i++)
+		t->leaves[0].values[i] = 0.3f * (float)((i % n_experts + i / n_experts) % n_experts) +
+					 0.02f * t->leaves[0].values[i];
+	weights = op_route(t->ops, logits, 2, renormalise, ids);
+	y = op_zeros(t->ops, rows, cols);
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < rows; i++) {
+			all[i] = rows - 1 - i;
+			at[i] = (rows - 1 - i) * 2 + k;
+		}
+		/* Another part of the sum for each of the two. */
+		y = op_add_weighted_rows(t->ops,
+		    k == 0 ? x : op_activate(t->ops, ACTIVATION_SILU, x), all, weights, at, y);
+	}
+	return y;
+}
+
+static struct tensor *
+experts_of_all(struct trial *t)
+{
+	return weighted_experts(t, false);
+}
+
+static struct tensor *
+experts_renormalised(struct trial *t)
+{
+	return weighted_experts(t, true);
+}
+
 static struct tensor *
 rotated_halves(struct trial *t)
 {
@@ -484,6 +539,9 @@ static const struct {
 	{ "layer_norm", layer_norm },
 	{ "unit_rows", unit_rows },
 	{ "rope, halves", rotated_halves },
+	{ "rope, runs of rows", rotated_in_runs },
+	{ "experts, of all", experts_of_all },
+	{ "experts, renormalised", experts_renormalised },
 	{ "rope, neighbours", rotated_neighbours },
 	{ "attention, packed", packed_causal_attention },
 	{ "attention, windowed and capped", long_windowed_capped_attention },

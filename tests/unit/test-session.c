@@ -575,7 +575,7 @@ damaged_weights_are_told(void **state)
 	(void)state;
 	make_prompt(prompt, 4, 6);
 	for (int i = 0; i < 64; i++) /* bf16 in the file, so widened in memory of its own */
-		tensor_f32(model->base->decoder.final_norm)[i] = NAN;
+		tensor_f32(model->base->decoder.final_norm.weight)[i] = NAN;
 	set_prompt(session, 0, prompt, 4);
 	assert_fails(
 	    t2l_session_run(session, &run, NULL, &err), T2L_EFORMAT, "no number for any token");
