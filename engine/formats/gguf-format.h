@@ -28,6 +28,13 @@ const struct ggml_type *ggml_type_of(enum dtype dtype);
 size_t gguf_type_bytes(enum gguf_type type);
 const char *gguf_type_name(enum gguf_type type);
 
+/* One file, whatever it says of parts. */
+enum t2l_status gguf_open_file(const char *path, struct gguf **out, struct t2l_error *err);
+/* Moves the tensors of the N others to FIRST, which closes them with itself (or when this fails).
+ * Errors: T2L_EFORMAT (a name twice), T2L_ENOMEM. */
+enum t2l_status gguf_join(
+    struct gguf *first, struct gguf **others, size_t n, struct t2l_error *err);
+
 uint64_t gguf_read(const uint8_t *bytes, size_t n_bytes); /* little-endian, at most 8 bytes */
 
 #endif

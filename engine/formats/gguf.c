@@ -25,6 +25,8 @@ struct gguf {
 	struct gguf_entry *entries;
 	size_t n_entries;
 	const struct gguf_entry **entries_by_name;
+	struct gguf **parts; /* whose tensors are among the entries */
+	size_t n_parts;
 };
 
 /* ---- reading in order ---- */
@@ -419,7 +421,12 @@ take_preamble(struct cursor *c, struct gguf *gguf, uint64_t *n_tensors, uint64_t
 		    c->path, gguf->version, (version & 0xFFFF) == 0 ? " (big-endian?)" : "");
 	/* Before anything is allocated for them: could that many be in the file at all? */
 	if (*n_keys > left(c) / MIN_KEY_BYTES || *n_tensors > left(c) / MIN_TENSOR_BYTES)
-		return cut_short(c);
+		return t2l_fail(c->err, T2L_EFORMAT,
+		    "%s: it claims %llu keys and %llu tensors, more than its %zu bytes can hold; "
+		    "is it "
+		    "cut short?",
+		    c->path, (unsigned long long)*n_keys, (unsigned long long)*n_tensors,
+		    left(c) + 24);
 	return T2L_OK;
 }
 
@@ -519,7 +526,7 @@ gguf_parse(const void *bytes, size_t n, const char *name, struct gguf **out, str
 }
 
 enum t2l_status
-gguf_open(const char *path, struct gguf **out, struct t2l_error *err)
+gguf_open_file(const char *path, struct gguf **out, struct t2l_error *err)
 {
 	struct gguf *gguf;
 	struct mapped_file map;
@@ -551,11 +558,40 @@ gguf_close(struct gguf *gguf)
 		free((void *)gguf->entries[i].name);
 	free(gguf->keys);
 	free(gguf->keys_by_name);
+	for (size_t i = 0; i < gguf->n_parts; i++)
+		gguf_close(gguf->parts[i]);
+	free(gguf->parts);
 	free(gguf->entries);
 	free(gguf->entries_by_name);
 	mapped_file_close(&gguf->map);
 	free(gguf->path);
 	free(gguf);
+}
+
+enum t2l_status
+gguf_join(struct gguf *first, struct gguf **others, size_t n, struct t2l_error *err)
+{
+	struct cursor c = { .path = first->path, .err = err };
+	struct gguf_entry *entries;
+	size_t n_entries = first->n_entries;
+
+	first->parts = others;
+	first->n_parts = n;
+	for (size_t i = 0; i < n; i++)
+		n_entries += others[i]->n_entries;
+	entries = realloc(first->entries, (n_entries + 1) * sizeof *entries);
+	if (entries == NULL)
+		return no_memory(&c);
+	first->entries = entries;
+	for (size_t i = 0; i < n; i++) {
+		memcpy(entries + first->n_entries, others[i]->entries,
+		    others[i]->n_entries * sizeof *entries);
+		first->n_entries += others[i]->n_entries;
+		others[i]->n_entries = 0; /* their names are FIRST's now */
+	}
+	free(first->entries_by_name);
+	first->entries_by_name = NULL;
+	return sort_entries(first, &c);
 }
 
 /* ---- looking ---- */

@@ -511,6 +511,120 @@ faulty_declarations_are_reported_by_begin(void **state)
 	assert_int_equal(files_in_folder(), 0);
 }
 
+/* ---- models in parts ---- */
+
+struct part {
+	int number, count, total; /* as the file says */
+	const char *file, *tensor;
+};
+
+static void
+write_part(const struct part *part)
+{
+	static const int64_t shape[] = { 2 };
+	const float values[] = { (float)part->number, 0.5f };
+	struct gguf_writer *writer = gguf_writer_new();
+	struct t2l_error error;
+
+	if (part->number == 0)
+		gguf_writer_string(writer, "general.architecture", "test");
+	gguf_writer_integer(writer, "split.no", GGUF_U16, part->number);
+	gguf_writer_integer(writer, "split.count", GGUF_U16, part->count);
+	gguf_writer_integer(writer, "split.tensors.count", GGUF_I32, part->total);
+	gguf_writer_declare(writer, part->tensor, DTYPE_F32, 1, shape);
+	assert_int_equal(gguf_writer_begin(writer, in_folder(part->file), &error), T2L_OK);
+	assert_int_equal(gguf_writer_floats(writer, values, 2, &error), T2L_OK);
+	assert_int_equal(gguf_writer_finish(writer, &error), T2L_OK);
+	gguf_writer_free(writer);
+}
+
+static const struct part whole_model[] = {
+	{ 0, 3, 3, "m-00001-of-00003.gguf", "a" },
+	{ 1, 3, 3, "m-00002-of-00003.gguf", "b" },
+	{ 2, 3, 3, "m-00003-of-00003.gguf", "c" },
+};
+
+static void
+write_whole_model(void)
+{
+	for (int i = 0; i < 3; i++)
+		write_part(&whole_model[i]);
+}
+
+static void
+any_part_opens_the_whole_model(void **state)
+{
+	(void)state;
+	write_whole_model();
+	for (int i = 0; i < 3; i++) {
+		const char *architecture = NULL;
+		struct t2l_error error;
+		struct tensor tensor;
+		struct gguf *gguf;
+
+		assert_int_equal(gguf_open(in_folder(whole_model[i].file), &gguf, &error), T2L_OK);
+		assert_int_equal(gguf_count(gguf), 3);
+		for (int t = 0; t < 3; t++) {
+			assert_int_equal(
+			    gguf_tensor(gguf, whole_model[t].tensor, &tensor, &error), T2L_OK);
+			assert_true(tensor_f32(&tensor)[0] == (float)t);
+		}
+		assert_int_equal(
+		    gguf_string(gguf, "general.architecture", true, &architecture, &error), T2L_OK);
+		assert_string_equal(architecture, "test");
+		gguf_close(gguf);
+	}
+}
+
+static void
+parts_that_do_not_fit_together_are_refused_by_name(void **state)
+{
+	static const struct {
+		struct part instead; /* of the part of its file's name */
+		enum t2l_status status;
+		const char *message;
+	} cases[] = {
+		{ { 1, 4, 3, "m-00002-of-00003.gguf", "b" }, T2L_EFORMAT,
+		    "m-00002-of-00003.gguf: it says that it is part 2 of 4, its name says 2 of 3" },
+		{ { 2, 3, 3, "m-00002-of-00003.gguf", "b" }, T2L_EFORMAT,
+		    "it says that it is part 3 of 3, its name says 2 of 3" },
+		{ { 1, 0, 3, "m-00002-of-00003.gguf", "b" }, T2L_EFORMAT, "its name says 2 of 3" },
+		{ { 1, 3, 3, "m-00002-of-00003.gguf", "c" }, T2L_EFORMAT,
+		    "tensor 'c': it is there twice" },
+		{ { 0, 3, 5, "m-00001-of-00003.gguf", "a" }, T2L_EFORMAT,
+		    "its 3 parts hold 3 tensors, but split.tensors.count says 5" },
+	};
+	struct t2l_error error;
+	struct gguf *gguf;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		write_whole_model();
+		write_part(&cases[i].instead);
+		assert_int_equal(
+		    gguf_open(in_folder("m-00001-of-00003.gguf"), &gguf, &error), cases[i].status);
+		if (strstr(error.message, cases[i].message) == NULL)
+			fail_msg("'%s' instead of '%s'", error.message, cases[i].message);
+	}
+}
+
+static void
+a_missing_or_renamed_part_is_named(void **state)
+{
+	struct t2l_error error;
+	struct gguf *gguf;
+
+	(void)state;
+	write_part(&whole_model[0]);
+	write_part(&whole_model[2]);
+	assert_int_equal(gguf_open(in_folder("m-00003-of-00003.gguf"), &gguf, &error), T2L_ENOENT);
+	assert_non_null(
+	    strstr(error.message, "m-00002-of-00003.gguf: part 2 of 3 of this model is missing"));
+	write_part(&(struct part){ 1, 3, 3, "renamed.gguf", "b" });
+	assert_int_equal(gguf_open(in_folder("renamed.gguf"), &gguf, &error), T2L_EINVAL);
+	assert_non_null(strstr(error.message, "must end in '-00002-of-00003.gguf'"));
+}
+
 #define IN_FOLDER(test)                                                                            \
 	cmocka_unit_test_setup_teardown(test, make_temporary_folder, remove_temporary_folder)
 
@@ -531,6 +645,9 @@ main(void)
 		cmocka_unit_test(types_without_arithmetic_are_listed_but_refused_as_tensors),
 		IN_FOLDER(every_weight_type_is_written_and_read_back),
 		IN_FOLDER(faulty_declarations_are_reported_by_begin),
+		IN_FOLDER(any_part_opens_the_whole_model),
+		IN_FOLDER(parts_that_do_not_fit_together_are_refused_by_name),
+		IN_FOLDER(a_missing_or_renamed_part_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
