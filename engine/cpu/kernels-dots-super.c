@@ -9,9 +9,13 @@
  * both in int32, times the scale of x. Types without minimums, whose quants stand for themselves
  * less ZERO, have ZERO * scale for a minimum. The error is that of rounding x to 1/127 of the
  * largest of its 256.
+ *
+ * From AVX2 on; plain C is faster when it widens these to f32, as dots_widened() does.
  */
 #include "engine/cpu/kernels-dots.h"
 #include "engine/cpu/kernels-quants.h"
+
+#if defined(__AVX2__)
 
 struct super_step {
 	int8_t quants[K_BLOCK];
@@ -41,8 +45,6 @@ KERNEL(round_to_super_blocks)(const float *x, int64_t k, void *out)
 	}
 }
 
-#if defined(__AVX2__)
-
 /* The scales of group's two runs, each for half of the vector. */
 INLINE __m256i
 scales_of_group(const struct weight_scales *scales, const int group)
@@ -66,20 +68,20 @@ add_products(__m256i sum, __m256i a, __m256i b)
 #endif
 }
 
-INLINE vf
-add_scaled(__m256i integers, float scale, vf sum)
+/* d * products - dmin * below. Without minimums dmin is d, and the difference an integer. */
+INLINE __m256
+combine(enum dtype dtype, const struct weight_scales *scales, __m256i products, __m256i below)
 {
-	__m256 floats = _mm256_cvtepi32_ps(integers);
-#if defined(__AVX512F__)
-	return vf_fma(_mm512_zextps256_ps512(floats), vf_set1(scale), sum);
-#else
-	return vf_fma(floats, vf_set1(scale), sum);
-#endif
+	if (is_about_zero(dtype))
+		return _mm256_mul_ps(
+		    scales->d, _mm256_cvtepi32_ps(_mm256_sub_epi32(products, below)));
+	return _mm256_fnmadd_ps(scales->dmin, _mm256_cvtepi32_ps(below),
+	    _mm256_mul_ps(scales->d, _mm256_cvtepi32_ps(products)));
 }
 
 INLINE void
 super_step(enum dtype dtype, const int rows, const unsigned char *bytes, const struct super_step *x,
-    int64_t x_row, vf sum[][OUTPUTS], const int o)
+    int64_t x_row, __m256 sum[][OUTPUTS], const int o)
 {
 	struct weight_scales scales = load_scales(dtype, bytes);
 	__m256i products[DOT_ROWS];
@@ -104,43 +106,20 @@ super_step(enum dtype dtype, const int rows, const unsigned char *bytes, const s
 		const struct super_step *xr = x + r * x_row;
 		__m256i below =
 		    _mm256_madd_epi16(scales.minimums, _mm256_loadu_si256((const void *)xr->sums));
-		sum[r][o] = add_scaled(products[r], scales.d * xr->scale, sum[r][o]);
-		sum[r][o] = add_scaled(below, -scales.dmin * xr->scale, sum[r][o]);
+		sum[r][o] = _mm256_fmadd_ps(combine(dtype, &scales, products[r], below),
+		    _mm256_set1_ps(xr->scale), sum[r][o]);
 	}
 }
 
-#else
-
-INLINE void
-super_step(enum dtype dtype, const int rows, const unsigned char *bytes, const struct super_step *x,
-    int64_t x_row, vf sum[][OUTPUTS], const int o)
+INLINE vf
+as_vf(__m256 x)
 {
-	uint8_t quants[K_BLOCK];
-	struct k_scales scales;
-
-	k_scales_read(dtype, bytes, &scales);
-	float d = f16_to_f32(scales.d), dmin = scales.zero > 0 ? d : f16_to_f32(scales.dmin);
-	for (int group = 0; group < K_GROUPS; group++)
-		k_quants_read(dtype, bytes, group, quants + group * QUANT_BLOCK);
-	for (int r = 0; r < rows; r++) {
-		const struct super_step *xr = x + r * x_row;
-		int32_t products = 0, below = 0;
-		for (int run = 0; run < K_RUNS; run++) {
-			int minimum =
-			    scales.zero > 0 ? scales.zero * scales.scale[run] : scales.minimum[run];
-			int32_t dot = 0;
-#pragma omp simd reduction(+ : dot)
-			for (int j = run * K_RUN; j < (run + 1) * K_RUN; j++)
-				dot += quants[j] * xr->quants[j];
-			products += scales.scale[run] * dot;
-			below += minimum * xr->sums[run];
-		}
-		sum[r][o][0] += (float)products * (d * xr->scale);
-		sum[r][o][1] -= (float)below * (dmin * xr->scale);
-	}
-}
-
+#if defined(__AVX512F__)
+	return _mm512_zextps256_ps512(x);
+#else
+	return x;
 #endif
+}
 
 INLINE void
 super_tile(enum dtype dtype, const int rows, const struct dot_products *job,
@@ -149,13 +128,13 @@ super_tile(enum dtype dtype, const int rows, const struct dot_products *job,
 	const size_t bytes = bytes_of_super_block(dtype);
 	int64_t x_row = job->k / K_BLOCK;
 	const struct super_step *x = (const struct super_step *)job->x_quantised + row * x_row;
-	vf sum[DOT_ROWS][OUTPUTS];
+	__m256 sum[DOT_ROWS][OUTPUTS];
 
 	UNROLL
 	for (int r = 0; r < rows; r++) {
 		UNROLL
 		for (int o = 0; o < OUTPUTS; o++)
-			sum[r][o] = vf_zero();
+			sum[r][o] = _mm256_setzero_ps();
 	}
 	for (size_t at = 0; at < (size_t)x_row * bytes; at += bytes, x++) {
 		UNROLL
@@ -167,8 +146,13 @@ super_tile(enum dtype dtype, const int rows, const struct dot_products *job,
 		}
 	}
 	UNROLL
-	for (int r = 0; r < rows; r++)
-		store_outputs(job, quad, row + r, sum[r]);
+	for (int r = 0; r < rows; r++) {
+		vf total[OUTPUTS];
+		UNROLL
+		for (int o = 0; o < OUTPUTS; o++)
+			total[o] = as_vf(sum[r][o]);
+		store_outputs(job, quad, row + r, total);
+	}
 }
 
 #define TILE_Q2_K(rows) super_tile(DTYPE_Q2_K, rows, job, &quad, row)
@@ -202,3 +186,5 @@ KERNEL(dots_of_super_blocks)(const struct dot_products *job)
 		dots_q6_k(job);
 	}
 }
+
+#endif

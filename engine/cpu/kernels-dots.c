@@ -107,15 +107,55 @@ dots_widened(const struct dot_products *job)
 	}
 }
 
-void
-KERNEL(dots)(const struct dot_products *job)
+/* ---- rows of x as int8 ---- */
+
+size_t
+KERNEL(quantised_row_bytes)(enum dtype dtype, int64_t k)
 {
-	if (job->x_quantised != NULL && dtype_block(job->dtype) == K_BLOCK) {
+	if (dtype_block(dtype) != K_BLOCK)
+		return KERNEL(blocks_row_bytes)(k);
+#if defined(__AVX2__)
+	return KERNEL(super_row_bytes)(k);
+#else
+	return 0;
+#endif
+}
+
+void
+KERNEL(quantise_rows)(
+    enum dtype dtype, const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out)
+{
+	size_t row_bytes = KERNEL(quantised_row_bytes)(dtype, k);
+
+	for (int64_t row = 0; row < n_rows; row++) {
+		void *to = (char *)out + (size_t)row * row_bytes;
+#if defined(__AVX2__)
+		if (dtype_block(dtype) == K_BLOCK) {
+			KERNEL(round_to_super_blocks)(x + row * x_row, k, to);
+			continue;
+		}
+#endif
+		KERNEL(round_to_blocks)(x + row * x_row, k, to);
+	}
+}
+
+static void
+dots_in_integers(const struct dot_products *job)
+{
+#if defined(__AVX2__)
+	if (dtype_block(job->dtype) == K_BLOCK) {
 		KERNEL(dots_of_super_blocks)(job);
 		return;
 	}
+#endif
+	KERNEL(dots_of_blocks)(job);
+}
+
+void
+KERNEL(dots)(const struct dot_products *job)
+{
 	if (job->x_quantised != NULL) {
-		KERNEL(dots_of_blocks)(job);
+		dots_in_integers(job);
 		return;
 	}
 	switch (job->dtype) {
@@ -133,29 +173,5 @@ KERNEL(dots)(const struct dot_products *job)
 		break;
 	default:
 		dots_widened(job);
-	}
-}
-
-/* ---- rows of x as int8 ---- */
-
-size_t
-KERNEL(quantised_row_bytes)(enum dtype dtype, int64_t k)
-{
-	return dtype_block(dtype) == K_BLOCK ? KERNEL(super_row_bytes)(k)
-					     : KERNEL(blocks_row_bytes)(k);
-}
-
-void
-KERNEL(quantise_rows)(
-    enum dtype dtype, const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out)
-{
-	size_t row_bytes = KERNEL(quantised_row_bytes)(dtype, k);
-
-	for (int64_t row = 0; row < n_rows; row++) {
-		void *to = (char *)out + (size_t)row * row_bytes;
-		if (dtype_block(dtype) == K_BLOCK)
-			KERNEL(round_to_super_blocks)(x + row * x_row, k, to);
-		else
-			KERNEL(round_to_blocks)(x + row * x_row, k, to);
 	}
 }

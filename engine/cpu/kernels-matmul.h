@@ -75,7 +75,8 @@ struct matmul_kernels {
 	void (*pack_transposed)(const struct stored_block *block, float *panel);
 	void (*dots)(const struct dot_products *job);
 	/* Rows of K elements as int8 with one f32 scale for each block of 32 or, where that is the
-	 * block of DTYPE, of 256 elements; for products with weights of that type. */
+	 * block of DTYPE, of 256 elements; for products with weights of that type. 0 bytes: this
+	 * instruction set has no such products, x stays f32. */
 	size_t (*quantised_row_bytes)(enum dtype dtype, int64_t k);
 	void (*quantise_rows)(
 	    enum dtype dtype, const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);

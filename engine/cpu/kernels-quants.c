@@ -40,21 +40,19 @@ INLINE struct run_scales
 read_scales(enum dtype dtype, const unsigned char *bytes)
 {
 	struct weight_scales scales = load_scales(dtype, bytes);
-	bool about_zero = dtype == DTYPE_Q3_K || dtype == DTYPE_Q6_K;
 	struct run_scales out;
 
 	UNROLL
 	for (int i = 0; i < 2; i++) {
-		float *scale = out.scale + i * K_RUNS / 2, *offset = out.offset + i * K_RUNS / 2;
 		__m128i s = _mm256_castsi256_si128(i == 0 ? scales.first : scales.second);
 		__m128i m = i == 0 ? _mm256_castsi256_si128(scales.minimums)
 				   : _mm256_extracti128_si256(scales.minimums, 1);
-		_mm256_storeu_ps(scale, _mm256_mul_ps(_mm256_set1_ps(scales.d),
-					    _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(s))));
-		_mm256_storeu_ps(offset, about_zero
-					     ? _mm256_setzero_ps()
-					     : _mm256_mul_ps(_mm256_set1_ps(-scales.dmin),
-						   _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(m))));
+		__m256 scale = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(s));
+		__m256 minimum = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(m));
+		__m256 zero = _mm256_setzero_ps();
+		_mm256_storeu_ps(out.scale + 8 * i, _mm256_mul_ps(scales.d, scale));
+		_mm256_storeu_ps(out.offset + 8 * i,
+		    is_about_zero(dtype) ? zero : _mm256_fnmadd_ps(scales.dmin, minimum, zero));
 	}
 	return out;
 }

@@ -111,12 +111,24 @@ quants_of_block(enum dtype dtype, const unsigned char *block)
 	return q;
 }
 
-/* A super-block's scales twice, ready to be spread, and its minimums. */
+/* A super-block's scales twice, ready to be spread, its minimums, and d and dmin. */
 struct weight_scales {
 	__m256i first, second; /* int16 of runs 0-7 and 8-15, in both halves of the vector */
-	__m256i minimums;      /* int16 */
-	float d, dmin;
+	__m256i minimums;      /* int16; quants that stand for themselves less ZERO: ZERO * scale */
+	__m256 d, dmin;
 };
+
+INLINE bool
+is_about_zero(enum dtype dtype)
+{
+	return dtype == DTYPE_Q3_K || dtype == DTYPE_Q6_K;
+}
+
+INLINE __m256
+spread_half(uint16_t bits)
+{
+	return _mm256_cvtph_ps(_mm_set1_epi16((short)bits));
+}
 
 INLINE void
 set_scales(__m256i runs, struct weight_scales *out)
@@ -132,7 +144,8 @@ load_scales_q2_k(const struct block_q2_k *block, struct weight_scales *out)
 
 	set_scales(_mm256_cvtepu8_epi16(_mm_and_si128(both, half)), out);
 	out->minimums = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(both, 4), half));
-	out->dmin = widen_half(block->dmin);
+	out->d = spread_half(block->d);
+	out->dmin = spread_half(block->dmin);
 }
 
 /* q3_k_scale() for all runs. */
@@ -150,26 +163,31 @@ load_scales_q3_k(const struct block_q3_k *block, struct weight_scales *out)
 	    _mm256_cvtepi8_epi16(_mm_sub_epi8(_mm_or_si128(low, quarters), _mm_set1_epi8(32)));
 	set_scales(runs, out);
 	out->minimums = _mm256_slli_epi16(runs, 2);
+	out->d = spread_half(block->d);
 	out->dmin = out->d;
 }
 
-/* q4_k_scale() for all groups, each for its two runs. */
+/* q4_k_scale() for all groups, each for its two runs. Of the 12 bytes in three words a, b, c:
+ * scales a & 63, c & 15 | upper bits of a; minimums b & 63, c >> 4 | upper bits of b. */
 INLINE void
 load_scales_q4_k(const struct block_q4_k *block, struct weight_scales *out)
 {
-	const uint32_t low = 0x0f0f0f0f, upper = 0x30303030, six = 0x3f3f3f3f;
-	uint32_t a[3];
-
-	memcpy(a, block->scales, sizeof a);
+	const __m128i low_bits = _mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f);
+	const __m128i upper_bits = _mm_setr_epi32(0, 0x30303030, 0, 0x30303030);
+	/* The four bytes behind the scales are quants. */
+	__m128i words = _mm_loadu_si128((const void *)block->scales);
+	__m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(words, 0x98), _mm_setr_epi32(0, 0, 0, 4));
+	__m128i upper = _mm_srli_epi32(_mm_shuffle_epi32(words, 0x50), 2);
 	__m256i groups = _mm256_cvtepu8_epi16(
-	    _mm_setr_epi32((int)(a[0] & six), (int)((a[2] & low) | (a[0] >> 2 & upper)),
-		(int)(a[1] & six), (int)((a[2] >> 4 & low) | (a[1] >> 2 & upper))));
+	    _mm_or_si128(_mm_and_si128(low, low_bits), _mm_and_si128(upper, upper_bits)));
 	__m256i firsts = _mm256_unpacklo_epi16(groups, groups);
 	__m256i seconds = _mm256_unpackhi_epi16(groups, groups);
+
 	out->first = _mm256_permute2x128_si256(firsts, firsts, 0x00);
 	out->second = _mm256_permute2x128_si256(seconds, seconds, 0x00);
 	out->minimums = _mm256_permute2x128_si256(firsts, seconds, 0x31);
-	out->dmin = widen_half(block->dmin);
+	out->d = spread_half(block->d);
+	out->dmin = spread_half(block->dmin);
 }
 
 INLINE void
@@ -179,30 +197,27 @@ load_scales_q6_k(const struct block_q6_k *block, struct weight_scales *out)
 
 	set_scales(runs, out);
 	out->minimums = _mm256_slli_epi16(runs, 5);
+	out->d = spread_half(block->d);
 	out->dmin = out->d;
 }
 
 INLINE struct weight_scales
-load_scales(enum dtype dtype, const unsigned char *bytes)
+load_scales(enum dtype dtype, const void *bytes)
 {
 	struct weight_scales scales;
 
 	switch (dtype) {
 	case DTYPE_Q2_K:
-		scales.d = widen_half(((const struct block_q2_k *)(const void *)bytes)->d);
-		load_scales_q2_k((const void *)bytes, &scales);
+		load_scales_q2_k(bytes, &scales);
 		break;
 	case DTYPE_Q3_K:
-		scales.d = widen_half(((const struct block_q3_k *)(const void *)bytes)->d);
-		load_scales_q3_k((const void *)bytes, &scales);
+		load_scales_q3_k(bytes, &scales);
 		break;
 	case DTYPE_Q6_K:
-		scales.d = widen_half(((const struct block_q6_k *)(const void *)bytes)->d);
-		load_scales_q6_k((const void *)bytes, &scales);
+		load_scales_q6_k(bytes, &scales);
 		break;
 	default: /* Q5_K begins like Q4_K */
-		scales.d = widen_half(((const struct block_q4_k *)(const void *)bytes)->d);
-		load_scales_q4_k((const void *)bytes, &scales);
+		load_scales_q4_k(bytes, &scales);
 	}
 	return scales;
 }

@@ -28,12 +28,15 @@ dots_piece(void *arg, int64_t begin, int64_t end, int worker)
 static const void *
 quantise_x(struct cpu *cpu, const struct dot_products *job)
 {
+	size_t row_bytes;
 	void *rows;
 
 	if (!dtype_is_quantised(job->dtype) || cpu->precise)
 		return NULL;
-	rows = cpu_shared_scratch(
-	    cpu, (size_t)job->n_rows * cpu->matmul->quantised_row_bytes(job->dtype, job->k));
+	row_bytes = cpu->matmul->quantised_row_bytes(job->dtype, job->k);
+	if (row_bytes == 0)
+		return NULL;
+	rows = cpu_shared_scratch(cpu, (size_t)job->n_rows * row_bytes);
 	if (rows != NULL)
 		cpu->matmul->quantise_rows(
 		    job->dtype, job->x, job->x_row, job->n_rows, job->k, rows);
