@@ -44,6 +44,18 @@ read_key(const struct gguf *gguf, const struct gguf_key *key)
 			read_array(array);
 }
 
+/* Any bytes are weights: scales that are not numbers, quants of all values. */
+static void
+widen_rows(const struct tensor *tensor)
+{
+	float values[1024];
+	int64_t count = tensor_count(tensor), block = dtype_block(tensor->dtype);
+	int64_t n = count < 1024 ? count : 1024;
+
+	if (dtype_to_f32(tensor->dtype, tensor->data, values, n / block * block))
+		fuzz_touch(values, (size_t)(n / block * block) * sizeof *values);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
@@ -60,10 +72,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		const struct gguf_entry *entry = gguf_at(gguf, i);
 
 		fuzz_touch(entry->bytes, entry->n_bytes);
-		if (gguf_tensor(gguf, entry->name, &tensor, &error) == T2L_OK)
+		if (gguf_tensor(gguf, entry->name, &tensor, &error) == T2L_OK) {
 			fuzz_touch(
 			    tensor.data, (size_t)tensor_rows(&tensor) *
 					     dtype_row_bytes(tensor.dtype, tensor_cols(&tensor)));
+			widen_rows(&tensor);
+		}
 	}
 	fingerprint_gguf(gguf, fingerprint, &error);
 	gguf_close(gguf);
