@@ -168,6 +168,24 @@ show(const struct pass *pass, int layer, const struct tensor *hidden)
 		pass->batch->on_hidden(pass->batch->user, layer, hidden);
 }
 
+/* What a layer needs to run again when the batch's own header is gone. */
+struct layer_again {
+	struct pass pass;
+	struct decoder_batch batch;
+	int number;
+};
+
+static struct tensor *
+run_layer_again(struct ops *ops, struct tensor *x, const void *user)
+{
+	const struct layer_again *again = user;
+	struct pass pass = again->pass;
+
+	pass.ops = ops;
+	pass.batch = &again->batch;
+	return run_layer(&pass, again->number, x);
+}
+
 /* -> the residual stream after the last layer [rows, d] */
 static struct tensor *
 run_layers(const struct pass *pass)
@@ -178,11 +196,17 @@ run_layers(const struct pass *pass)
 
 	if (config->kind->scaled_embedding)
 		x = op_scale(ops, sqrtf((float)config->hidden_size), x);
+	if (pass->batch->noise != NULL)
+		x = op_add(ops, 1, x, 1, pass->batch->noise);
 	show(pass, 0, x);
 	for (int i = 0; i < config->n_layers; i++) {
+		struct layer_again again = { *pass, *pass->batch, i };
 		struct arena_mark mark = ops_mark(ops);
 
-		x = ops_rewind(ops, mark, run_layer(pass, i, x));
+		x = pass->batch->recompute
+			? op_recompute(ops, run_layer_again, &again, sizeof again, x)
+			: run_layer(pass, i, x);
+		x = ops_rewind(ops, mark, x);
 		show(pass, i + 1, x);
 	}
 	return x;

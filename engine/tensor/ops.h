@@ -119,6 +119,12 @@ struct tensor *op_unit_rows(struct ops *ops, struct tensor *x, float floor);
 struct tensor *op_matmul(struct ops *ops, struct tensor *a, bool transpose_a, struct tensor *b,
     bool transpose_b);
 
+/* BODY(x), of x's shape. While recording only the result is kept: BODY runs again on the way back. It
+ * may read x, USER (copied) and what lives as long as the tape, and must compute the same again. */
+typedef struct tensor *recompute_body(struct ops *ops, struct tensor *x, const void *user);
+struct tensor *op_recompute(struct ops *ops, recompute_body *body, const void *user,
+    size_t user_bytes, struct tensor *x);
+
 /* Losses: scalars [1]. best as in backend.h. */
 struct tensor *op_cross_entropy(struct ops *ops, struct tensor *logits, const int32_t *targets,
     const float *weights, float smoothing, int32_t *best);

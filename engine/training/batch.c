@@ -5,6 +5,8 @@
 
 #include "engine/error.h"
 #include "engine/training/batch.h"
+#include "engine/training/random.h"
+#include "engine/training/trainer.h"
 
 void
 batch_reset(struct batch *batch)
@@ -54,30 +56,138 @@ grow(struct batch *batch, int64_t wanted)
 	return true;
 }
 
+/* The row of token I of a sequence that begins at row FIRST; COUNTS: the next token does. */
+static void
+add_row(
+    struct batch *batch, int32_t first, const int32_t *ids, int64_t i, bool counts, float weight)
+{
+	int32_t row = first + (int32_t)i;
+
+	batch->tokens[row] = ids[i];
+	batch->positions[row] = (int32_t)i;
+	batch->kv_begin[row] = first;
+	batch->kv_end[row] = row + 1;
+	if (!counts)
+		return;
+	batch->output_rows[batch->n_outputs] = row;
+	batch->targets[batch->n_outputs] = ids[i + 1];
+	batch->weights[batch->n_outputs++] = weight;
+}
+
+static enum t2l_status
+make_room(struct batch *batch, int64_t n, struct t2l_error *err)
+{
+	if (batch->n_rows + n > INT32_MAX / 8 || !grow(batch, batch->n_rows + n))
+		return t2l_fail(err, T2L_ENOMEM, "training: the batch is too large");
+	return T2L_OK;
+}
+
 enum t2l_status
 batch_add(struct batch *batch, const int32_t *ids, const int32_t *labels, int64_t n, float weight,
     struct t2l_error *err)
 {
 	int32_t first = (int32_t)batch->n_rows;
+	enum t2l_status status = make_room(batch, n, err);
 
-	if (batch->n_rows + n > INT32_MAX / 8 || !grow(batch, batch->n_rows + n))
-		return t2l_fail(err, T2L_ENOMEM, "training: the batch is too large");
-	for (int64_t i = 0; i + 1 < n; i++) {
-		int32_t row = first + (int32_t)i;
-
-		batch->tokens[row] = ids[i];
-		batch->positions[row] = (int32_t)i;
-		batch->kv_begin[row] = first;
-		batch->kv_end[row] = row + 1;
-		if (labels[i + 1] == LABEL_IGNORED)
-			continue;
-		batch->output_rows[batch->n_outputs] = row;
-		batch->targets[batch->n_outputs] = labels[i + 1];
-		batch->weights[batch->n_outputs++] = weight;
-	}
-	if (n > 1)
+	for (int64_t i = 0; i + 1 < n && status == T2L_OK; i++)
+		add_row(batch, first, ids, i, labels[i + 1] != LABEL_IGNORED, weight);
+	if (n > 1 && status == T2L_OK)
 		batch->n_rows += n - 1;
+	return status;
+}
+
+enum t2l_status
+batch_add_response(struct batch *batch, const int32_t *ids, int64_t n, int64_t n_prompt,
+    float weight, struct t2l_error *err)
+{
+	int32_t first = (int32_t)batch->n_rows;
+	enum t2l_status status = make_room(batch, n, err);
+
+	for (int64_t i = 0; i + 1 < n && status == T2L_OK; i++)
+		add_row(batch, first, ids, i, i + 1 >= n_prompt, weight);
+	if (n > 1 && status == T2L_OK)
+		batch->n_rows += n - 1;
+	return status;
+}
+
+enum t2l_status
+batch_take(struct batch *part, const struct batch *whole, int64_t row_begin, int64_t row_end,
+    struct t2l_error *err)
+{
+	int64_t n = row_end - row_begin;
+
+	batch_reset(part);
+	if (!grow(part, n))
+		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
+	part->noise = whole->noise;
+	part->noise_seed = whole->noise_seed;
+	part->noise_first = whole->noise_first + row_begin;
+	part->recompute = whole->recompute;
+	part->n_rows = n;
+	memcpy(part->tokens, whole->tokens + row_begin, (size_t)n * sizeof *part->tokens);
+	memcpy(part->positions, whole->positions + row_begin, (size_t)n * sizeof *part->positions);
+	for (int64_t i = 0; i < n; i++) {
+		part->kv_begin[i] = whole->kv_begin[row_begin + i] - (int32_t)row_begin;
+		part->kv_end[i] = whole->kv_end[row_begin + i] - (int32_t)row_begin;
+	}
+	for (int64_t i = 0; i < whole->n_outputs; i++) {
+		if (whole->output_rows[i] < row_begin || whole->output_rows[i] >= row_end)
+			continue;
+		part->output_rows[part->n_outputs] = whole->output_rows[i] - (int32_t)row_begin;
+		part->targets[part->n_outputs] = whole->targets[i];
+		part->weights[part->n_outputs++] = whole->weights[i];
+	}
 	return T2L_OK;
+}
+
+int64_t
+batch_sequence(const struct batch *batch, int64_t number)
+{
+	int64_t row = 0;
+
+	for (; row < batch->n_rows; row++)
+		if (batch->kv_begin[row] == row && number-- == 0)
+			return row;
+	return row;
+}
+
+int64_t
+batch_n_sequences(const struct batch *batch)
+{
+	int64_t n = 0;
+
+	for (int64_t row = 0; row < batch->n_rows; row++)
+		n += batch->kv_begin[row] == row;
+	return n;
+}
+
+int64_t
+batch_longest_sequence(const struct batch *batch)
+{
+	int32_t longest = 0;
+
+	for (int64_t row = 0; row < batch->n_rows; row++)
+		if (batch->positions[row] >= longest)
+			longest = batch->positions[row] + 1;
+	return longest;
+}
+
+/* Uniform in +-noise, row by row, so that how the batch is divided does not show. */
+static struct tensor *
+draw_noise(struct ops *ops, const struct batch *batch, int64_t hidden_size)
+{
+	struct tensor *noise =
+	    ops_tensor(ops, 2, (const int64_t[]){ batch->n_rows, hidden_size }, false);
+
+	for (int64_t row = 0; noise != NULL && row < batch->n_rows; row++) {
+		struct random random = random_at(
+		    batch->noise_seed, STREAM_NOISE, (uint64_t)(batch->noise_first + row));
+		float *values = tensor_f32(noise) + row * hidden_size;
+
+		for (int64_t i = 0; i < hidden_size; i++)
+			values[i] = batch->noise * (float)(2 * random_uniform(&random) - 1);
+	}
+	return noise;
 }
 
 struct tensor *
@@ -93,8 +203,15 @@ batch_loss(struct ops *ops, const struct decoder *decoder, const struct batch *b
 		.lora = lora,
 		.output_rows = batch->output_rows,
 		.n_outputs = batch->n_outputs,
+		.recompute = batch->recompute,
 	};
-	struct tensor *logits = decoder_forward(ops, decoder, &rows);
+	struct tensor *logits;
 
+	if (batch->noise > 0) {
+		rows.noise = draw_noise(ops, batch, decoder->config.hidden_size);
+		if (rows.noise == NULL)
+			return NULL;
+	}
+	logits = decoder_forward(ops, decoder, &rows);
 	return op_cross_entropy(ops, logits, batch->targets, batch->weights, label_smoothing, NULL);
 }

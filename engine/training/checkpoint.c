@@ -1,5 +1,6 @@
 /* checkpoint.c - saves a training run so that it can go on with the same bits. */
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +13,38 @@
 #include "engine/formats/safetensors.h"
 #include "engine/training/trainer.h"
 
-void
-checkpoint_path(const struct t2l_train_options *options, char *path, size_t size)
+static void
+path_beside(const struct t2l_train_options *options, const char *suffix, char *path, size_t size)
 {
 	size_t n = strlen(options->output);
 
 	while (n > 1 && options->output[n - 1] == '/')
 		n--;
-	snprintf(path, size, "%.*s.checkpoint", (int)n, options->output);
+	snprintf(path, size, "%.*s%s", (int)n, options->output, suffix);
+}
+
+void
+checkpoint_path(const struct t2l_train_options *options, char *path, size_t size)
+{
+	path_beside(options, ".checkpoint", path, size);
+}
+
+/* The younger options, so that checkpoints without them stay valid. */
+static void
+describe_further(const struct t2l_train_options *o, struct buffer *text)
+{
+	if (o->each_once)
+		buffer_printf(text, "|each once");
+	if (o->max_tokens > 0)
+		buffer_printf(text, "|max %d", o->max_tokens);
+	if (o->neftune_alpha > 0)
+		buffer_printf(text, "|neftune %a", (double)o->neftune_alpha);
+	if (o->validation > 0)
+		buffer_printf(text, "|validation %a %lld %d", (double)o->validation,
+		    (long long)o->validate_every, o->patience);
+	if (o->mode == T2L_TRAIN_RECONSTRUCTION)
+		buffer_printf(text, "|%d %d %a %d", o->factorized, o->z_scores,
+		    (double)o->delta_w_scaling, o->batch_descriptions);
 }
 
 /* Everything that changes what a step does; a checkpoint of other settings is another run. */
@@ -42,40 +67,34 @@ describe_options(const struct t2l_train_options *o, char hash[HASH_HEX_SIZE])
 	    (double)o->label_smoothing, (double)o->l2_generated, o->weighting, o->batch_tasks,
 	    o->batch_points, o->row_tokens, o->descriptions, (unsigned long long)o->seed,
 	    o->tasks ? o->tasks : "");
+	describe_further(o, &text);
 	hash_sha256_hex(buffer_string(&text), text.n, hash);
 	buffer_free(&text);
 }
 
-/* The arrays of one parameter and the suffixes of their names. */
+/* The arrays of one parameter and the suffixes of their names; without moments only the first. */
 static int
-arrays_of(const struct parameter *parameter, float *arrays[3])
+arrays_of(const struct parameter *parameter, bool moments, float *arrays[3])
 {
 	arrays[0] = tensor_f32(parameter->tensor);
 	arrays[1] = parameter->m;
 	arrays[2] = parameter->v;
-	return parameter->v ? 3 : 2;
+	return !moments ? 1 : parameter->v ? 3 : 2;
 }
 static const char *const array_names[3] = { "", ".m", ".v" };
 
-enum t2l_status
-checkpoint_save(const struct trainer *trainer, int64_t next_step, struct t2l_error *err)
+static enum t2l_status
+write_arrays(const struct trainer *trainer, struct safetensors_writer *writer, bool moments,
+    const char *path, struct t2l_error *err)
 {
-	struct safetensors_writer *writer = safetensors_writer_new(64);
-	char path[4096], name[160], step[32], hash[HASH_HEX_SIZE];
+	char name[160];
 	enum t2l_status status;
 	float *arrays[3];
 
-	if (writer == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "training: no memory for a checkpoint");
-	checkpoint_path(trainer->options, path, sizeof path);
-	snprintf(step, sizeof step, "%lld", (long long)next_step);
-	describe_options(trainer->options, hash);
-	safetensors_writer_metadata(writer, "t2l.checkpoint.step", step);
-	safetensors_writer_metadata(writer, "t2l.checkpoint.options", hash);
 	for (size_t i = 0; i < trainer->parameters.n; i++) {
 		const struct parameter *parameter = &trainer->parameters.items[i];
 		const struct tensor *tensor = parameter->tensor;
-		int n = arrays_of(parameter, arrays);
+		int n = arrays_of(parameter, moments, arrays);
 
 		for (int j = 0; j < n; j++) {
 			snprintf(name, sizeof name, "%s%s", parameter->name, array_names[j]);
@@ -86,25 +105,62 @@ checkpoint_save(const struct trainer *trainer, int64_t next_step, struct t2l_err
 	status = safetensors_writer_begin(writer, path, err);
 	for (size_t i = 0; i < trainer->parameters.n && status == T2L_OK; i++) {
 		const struct parameter *parameter = &trainer->parameters.items[i];
-		int n = arrays_of(parameter, arrays);
+		int n = arrays_of(parameter, moments, arrays);
 
 		for (int j = 0; j < n && status == T2L_OK; j++)
 			status = safetensors_writer_bytes(writer, arrays[j],
 			    (size_t)tensor_count(parameter->tensor) * sizeof(float), err);
 	}
-	if (status == T2L_OK)
-		status = safetensors_writer_finish(writer, err);
+	return status == T2L_OK ? safetensors_writer_finish(writer, err) : status;
+}
+
+enum t2l_status
+checkpoint_save(const struct trainer *trainer, const struct run_state *state, struct t2l_error *err)
+{
+	struct safetensors_writer *writer = safetensors_writer_new(64);
+	char path[4096], number[64], hash[HASH_HEX_SIZE];
+	enum t2l_status status;
+
+	if (writer == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "training: no memory for a checkpoint");
+	checkpoint_path(trainer->options, path, sizeof path);
+	describe_options(trainer->options, hash);
+	snprintf(number, sizeof number, "%lld", (long long)state->next_step);
+	safetensors_writer_metadata(writer, "t2l.checkpoint.step", number);
+	safetensors_writer_metadata(writer, "t2l.checkpoint.options", hash);
+	if (isfinite(state->best_loss)) {
+		snprintf(number, sizeof number, "%a %lld %d", state->best_loss,
+		    (long long)state->best_step, state->worse);
+		safetensors_writer_metadata(writer, "t2l.checkpoint.best", number);
+	}
+	status = write_arrays(trainer, writer, true, path, err);
 	safetensors_writer_free(writer);
 	return status == T2L_OK ? T2L_OK : t2l_context(err, "cannot save the checkpoint");
 }
 
+enum t2l_status
+checkpoint_save_best(const struct trainer *trainer, struct t2l_error *err)
+{
+	struct safetensors_writer *writer = safetensors_writer_new(64);
+	char path[4096];
+	enum t2l_status status;
+
+	if (writer == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "training: no memory for a checkpoint");
+	path_beside(trainer->options, ".best", path, sizeof path);
+	status = write_arrays(trainer, writer, false, path, err);
+	safetensors_writer_free(writer);
+	return status == T2L_OK ? T2L_OK : t2l_context(err, "cannot save the best parameters");
+}
+
 static enum t2l_status
-load_parameter(const struct safetensors *file, struct parameter *parameter, struct t2l_error *err)
+load_parameter(const struct safetensors *file, struct parameter *parameter, bool moments,
+    struct t2l_error *err)
 {
 	const struct tensor *tensor = parameter->tensor;
 	float *arrays[3];
 	char name[160];
-	int n = arrays_of(parameter, arrays);
+	int n = arrays_of(parameter, moments, arrays);
 
 	for (int j = 0; j < n; j++) {
 		struct tensor stored;
@@ -124,39 +180,68 @@ load_parameter(const struct safetensors *file, struct parameter *parameter, stru
 }
 
 enum t2l_status
-checkpoint_load(struct trainer *trainer, int64_t *next_step, struct t2l_error *err)
+checkpoint_load_best(struct trainer *trainer, struct t2l_error *err)
 {
-	char path[4096], hash[HASH_HEX_SIZE];
+	char path[4096];
 	struct safetensors *file;
-	const char *step, *stored_hash;
 	enum t2l_status status;
+
+	path_beside(trainer->options, ".best", path, sizeof path);
+	status = safetensors_open(path, &file, err);
+	if (status != T2L_OK)
+		return t2l_context(err, "the best parameters are gone");
+	for (size_t i = 0; i < trainer->parameters.n && status == T2L_OK; i++)
+		status = load_parameter(file, &trainer->parameters.items[i], false, err);
+	safetensors_close(file);
+	return status;
+}
+
+static enum t2l_status
+read_state(const struct safetensors *file, const struct t2l_train_options *options,
+    struct run_state *state, struct t2l_error *err)
+{
+	const char *path = safetensors_path(file);
+	const char *step = safetensors_metadata(file, "t2l.checkpoint.step");
+	const char *stored = safetensors_metadata(file, "t2l.checkpoint.options");
+	const char *best = safetensors_metadata(file, "t2l.checkpoint.best");
+	char hash[HASH_HEX_SIZE], *end;
+	long long value, best_step = 0;
+
+	if (step == NULL || stored == NULL)
+		return t2l_fail(err, T2L_EFORMAT, "%s is no training checkpoint", path);
+	describe_options(options, hash);
+	if (strcmp(hash, stored) != 0)
+		return t2l_fail(err, T2L_EMISMATCH,
+		    "%s belongs to a run with other options; use those, or remove it to start anew",
+		    path);
+	value = strtoll(step, &end, 10);
+	if (*end != '\0' || value < 0 || value > options->steps)
+		return t2l_fail(err, T2L_EFORMAT, "%s: bad step '%s'", path, step);
+	if (best != NULL &&
+	    (sscanf(best, "%la %lld %d", &state->best_loss, &best_step, &state->worse) != 3 ||
+		!isfinite(state->best_loss) || best_step < 0 || state->worse < 0))
+		return t2l_fail(err, T2L_EFORMAT, "%s: bad validation '%s'", path, best);
+	state->best_step = best_step;
+	state->next_step = value;
+	return T2L_OK;
+}
+
+enum t2l_status
+checkpoint_load(struct trainer *trainer, struct run_state *state, struct t2l_error *err)
+{
+	struct safetensors *file;
+	enum t2l_status status;
+	char path[4096];
 
 	checkpoint_path(trainer->options, path, sizeof path);
 	if (access(path, F_OK) != 0)
 		return T2L_OK;
 	status = safetensors_open(path, &file, err);
 	if (status != T2L_OK)
-		return t2l_context(err, "cannot resume");
-	describe_options(trainer->options, hash);
-	step = safetensors_metadata(file, "t2l.checkpoint.step");
-	stored_hash = safetensors_metadata(file, "t2l.checkpoint.options");
-	if (step == NULL || stored_hash == NULL)
-		status = t2l_fail(err, T2L_EFORMAT, "%s is no training checkpoint", path);
-	else if (strcmp(hash, stored_hash) != 0)
-		status = t2l_fail(err, T2L_EMISMATCH,
-		    "%s belongs to a run with other options; use those, or remove it to start anew",
-		    path);
+		return status;
+	status = read_state(file, trainer->options, state, err);
 	for (size_t i = 0; i < trainer->parameters.n && status == T2L_OK; i++)
-		status = load_parameter(file, &trainer->parameters.items[i], err);
-	if (status == T2L_OK) {
-		char *end;
-		long long value = strtoll(step, &end, 10);
-
-		if (*end != '\0' || value < 0 || value > trainer->options->steps)
-			status = t2l_fail(err, T2L_EFORMAT, "%s: bad step '%s'", path, step);
-		else
-			*next_step = value;
-	}
+		status = load_parameter(file, &trainer->parameters.items[i], true, err);
 	safetensors_close(file);
 	return status;
 }
@@ -167,5 +252,7 @@ checkpoint_remove(const struct t2l_train_options *options)
 	char path[4096];
 
 	checkpoint_path(options, path, sizeof path);
+	unlink(path);
+	path_beside(options, ".best", path, sizeof path);
 	unlink(path);
 }

@@ -23,32 +23,54 @@ enum t2l_status text_form_make(const struct tokenizer *tokenizer,
     struct t2l_error *err);
 
 struct example {
-	int32_t *ids;	 /* [n] prompt, response, end token */
-	int32_t *labels; /* [n] as batch_add() wants them: the response and its end count */
+	int32_t *ids; /* [n] prompt, response, end token; the response and its end count */
 	int32_t n, n_prompt;
+	bool mapped;   /* ids lie in a file */
+	size_t source; /* number among the task's pairs */
 };
+/* Held-out examples stand behind those for training. */
 struct task_data {
 	const struct t2l_suite_task *task;
-	struct example *examples;
-	size_t n;
+	struct example *examples; /* [n + n_held] */
+	size_t n, n_held;
+	size_t source; /* number of the task in its suite */
 };
 struct dataset {
 	struct task_data *tasks;
 	size_t n;
 };
 
+/* What is done with examples that are longer than max_tokens. */
+struct length_rule {
+	int max_tokens;
+	bool cut; /* first the prompt loses its start (but its first token), then the response its
+		     end */
+};
+
 /* One example; with_bos decides whether special tokens stand around the prompt. PREFIX (may be
  * NULL) and a line feed are put before the prompt. example_release() when done. */
 enum t2l_status example_make(const struct text_form *form, const char *prefix, const char *prompt,
     const char *response, bool with_bos, struct example *example, struct t2l_error *err);
+enum t2l_status example_from_suite(const struct text_form *form,
+    const struct t2l_suite_example *pair, bool with_bos, struct example *example,
+    struct t2l_error *err);
+/* Cuts it to the rule; T2L_EINVAL when it is too long and may not be cut. */
+enum t2l_status example_fit(
+    struct example *example, const struct length_rule *rule, struct t2l_error *err);
 void example_release(struct example *example);
 
 enum dataset_use { DATASET_PRETRAIN, DATASET_TRAIN };
 /* The tasks that the suite marks for USE (PRETRAIN: with their extra pairs, no BOS), or those of
- * the comma list TASKS. Errors: an unknown name, a task without pairs, an example longer than
- * MAX_TOKENS. */
+ * the comma list TASKS. Errors: an unknown name, a task without pairs, an example that LENGTH
+ * forbids. */
 enum t2l_status dataset_make(const struct t2l_suite *suite, const char *tasks, enum dataset_use use,
-    const struct text_form *form, int max_tokens, struct dataset *dataset, struct t2l_error *err);
+    const struct text_form *form, const struct length_rule *length, struct dataset *dataset,
+    struct t2l_error *err);
+/* Moves a share of each task's examples, drawn by SEED, behind the others: at least one of every
+ * task that has two, and never the last. */
+void dataset_hold_out(struct dataset *dataset, double share, uint64_t seed);
 void dataset_release(struct dataset *dataset);
+/* Whether ID stands in the comma list LIST. */
+bool dataset_listed(const char *list, const char *id);
 
 #endif

@@ -74,8 +74,13 @@ void
 parameter_set_zero_gradients(struct parameter_set *set)
 {
 	if (set->n > 0)
-		memset(
-		    set->memory, 0, (size_t)(set->items[0].m - set->memory) * sizeof *set->memory);
+		memset(set->memory, 0, parameter_set_gradient_numbers(set) * sizeof *set->memory);
+}
+
+size_t
+parameter_set_gradient_numbers(const struct parameter_set *set)
+{
+	return set->n > 0 ? (size_t)(set->items[0].m - set->memory) : 0;
 }
 
 void

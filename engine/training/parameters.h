@@ -35,6 +35,8 @@ enum t2l_status parameter_set_add(struct parameter_set *set, const char *name,
 /* Gradients and moments, zeroed; to be called once, after the last add. */
 enum t2l_status parameter_set_allocate(struct parameter_set *set, struct t2l_error *err);
 void parameter_set_zero_gradients(struct parameter_set *set);
+/* Gradients lie in one run at the start of MEMORY: so many numbers. */
+size_t parameter_set_gradient_numbers(const struct parameter_set *set);
 void parameter_set_release(struct parameter_set *set);
 
 struct parameter *parameter_set_find(const struct parameter_set *set, const char *name);

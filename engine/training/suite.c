@@ -1,42 +1,23 @@
 /* suite.c - reads a task suite: tasks with their descriptions, training pairs and test items. */
 
 #define _GNU_SOURCE /* qsort_r */
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "engine/error.h"
-#include "engine/formats/json.h"
-#include "engine/tensor/arena.h"
+#include "engine/training/suite.h"
 
 #define MAX_LINE_BYTES (1 << 20)
 #define MAX_TASKS 100000
 
-/* Examples of one kind while they are read; moved into the arena at the end. */
-struct example_list {
-	struct t2l_suite_example *items;
-	size_t n, n_allocated;
-};
-
-enum example_kind { TRAIN, EXTRA, TEST, N_EXAMPLE_KINDS };
-
-struct t2l_suite {
-	char *path;
-	struct t2l_suite_task *tasks; /* sorted by id in BY_ID, in file order here */
-	struct example_list (*lists)[N_EXAMPLE_KINDS];
-	size_t *by_id;
-	size_t n, n_allocated;
-	struct arena *arena; /* strings and tiers */
-};
-
-/* What one line of a file is read into. */
-typedef enum t2l_status line_reader(struct t2l_suite *suite, const cJSON *object, const char *where,
-    void *user, struct t2l_error *err);
-
-static char *
-keep(struct t2l_suite *suite, const char *text)
+char *
+suite_keep(struct t2l_suite *suite, const char *text)
 {
 	size_t n = strlen(text) + 1;
 	char *copy = arena_alloc(suite->arena, n);
@@ -52,7 +33,7 @@ out_of_memory(struct t2l_error *err)
 
 static enum t2l_status
 read_line(struct t2l_suite *suite, const char *line, size_t n, const char *where,
-    line_reader *reader, void *user, struct t2l_error *err)
+    suite_line_reader *reader, void *user, struct t2l_error *err)
 {
 	cJSON *object;
 	enum t2l_status status;
@@ -70,18 +51,17 @@ read_line(struct t2l_suite *suite, const char *line, size_t n, const char *where
 	return status;
 }
 
-static enum t2l_status
-read_lines(struct t2l_suite *suite, const char *name, bool required, line_reader *reader,
-    void *user, struct t2l_error *err)
+enum t2l_status
+suite_read_lines(struct t2l_suite *suite, const char *path, bool required,
+    suite_line_reader *reader, void *user, struct t2l_error *err)
 {
-	char path[4096], where[4200];
+	char where[4200];
 	struct mapped_file file;
 	enum t2l_status status = T2L_OK;
 	size_t line_number = 0;
 
-	snprintf(path, sizeof path, "%s/%s", suite->path, name);
 	if (mapped_file_open(path, &file) != 0) {
-		if (!required)
+		if (!required && errno == ENOENT)
 			return T2L_OK;
 		return t2l_fail_errno(err, "task suite: cannot read '%s'", path);
 	}
@@ -123,7 +103,7 @@ read_tier(struct t2l_suite *suite, const cJSON *list, const cJSON *by_example,
 	if (!cJSON_IsArray(list))
 		return t2l_fail(err, T2L_EFORMAT, "%s: descriptions '%s' must be a list of strings",
 		    where, list->string);
-	*tier = (struct t2l_suite_tier){ .name = keep(suite, list->string) };
+	*tier = (struct t2l_suite_tier){ .name = suite_keep(suite, list->string) };
 	tier->texts = arena_alloc(suite->arena, (size_t)(n + 1) * sizeof *tier->texts);
 	if (tier->name == NULL || tier->texts == NULL)
 		return out_of_memory(err);
@@ -135,7 +115,7 @@ read_tier(struct t2l_suite *suite, const cJSON *list, const cJSON *by_example,
 			    list->string);
 		if (holds(by_example, item->valuestring))
 			continue;
-		tier->texts[tier->n] = keep(suite, item->valuestring);
+		tier->texts[tier->n] = suite_keep(suite, item->valuestring);
 		if (tier->texts[tier->n++] == NULL)
 			return out_of_memory(err);
 	}
@@ -186,6 +166,26 @@ grow_tasks(struct t2l_suite *suite, const char *where, struct t2l_error *err)
 	return T2L_OK;
 }
 
+enum t2l_status
+suite_add_task(struct t2l_suite *suite, const struct t2l_suite_task *task, const char *where,
+    struct t2l_error *err)
+{
+	struct t2l_suite_task *own;
+	enum t2l_status status = grow_tasks(suite, where, err);
+
+	if (status != T2L_OK)
+		return status;
+	own = &suite->tasks[suite->n];
+	*own = *task;
+	own->id = suite_keep(suite, task->id);
+	own->op = suite_keep(suite, task->op);
+	own->group = suite_keep(suite, task->group);
+	if (own->id == NULL || own->op == NULL || own->group == NULL)
+		return out_of_memory(err);
+	memset(suite->lists[suite->n++], 0, sizeof suite->lists[0]);
+	return T2L_OK;
+}
+
 static enum t2l_status
 read_task(struct t2l_suite *suite, const cJSON *object, const char *where, void *user,
     struct t2l_error *err)
@@ -196,8 +196,7 @@ read_task(struct t2l_suite *suite, const cJSON *object, const char *where, void 
 	enum t2l_status status;
 
 	(void)user;
-	if ((status = grow_tasks(suite, where, err)) != T2L_OK ||
-	    (status = json_string(object, "id", JSON_REQUIRED, where, &id, err)) != T2L_OK ||
+	if ((status = json_string(object, "id", JSON_REQUIRED, where, &id, err)) != T2L_OK ||
 	    (status = json_string(object, "op", JSON_OPTIONAL, where, &op, err)) != T2L_OK ||
 	    (status = json_string(object, "group", JSON_OPTIONAL, where, &group, err)) != T2L_OK ||
 	    (status = json_bool(object, "train", JSON_OPTIONAL, where, &task.train, err)) !=
@@ -212,14 +211,10 @@ read_task(struct t2l_suite *suite, const cJSON *object, const char *where, void 
 		T2L_OK ||
 	    (status = read_tiers(suite, tiers, by_example, &task, where, err)) != T2L_OK)
 		return status;
-	task.id = keep(suite, id);
-	task.op = keep(suite, op);
-	task.group = keep(suite, group);
-	if (task.id == NULL || task.op == NULL || task.group == NULL)
-		return out_of_memory(err);
-	memset(suite->lists[suite->n], 0, sizeof suite->lists[0]);
-	suite->tasks[suite->n++] = task;
-	return T2L_OK;
+	task.id = id;
+	task.op = op;
+	task.group = group;
+	return suite_add_task(suite, &task, where, err);
 }
 
 /* qsort_r's order of BY_ID. */
@@ -246,8 +241,7 @@ index_tasks(struct t2l_suite *suite, struct t2l_error *err)
 			    "task suite '%s': two tasks are called '%s'", suite->path,
 			    suite->tasks[suite->by_id[i]].id);
 	if (suite->n == 0)
-		return t2l_fail(
-		    err, T2L_EFORMAT, "task suite '%s': tasks.jsonl names no task", suite->path);
+		return t2l_fail(err, T2L_EFORMAT, "task suite '%s': it names no task", suite->path);
 	return T2L_OK;
 }
 
@@ -272,25 +266,11 @@ find(const struct t2l_suite *suite, const char *id)
 }
 
 static enum t2l_status
-read_example(struct t2l_suite *suite, const cJSON *object, const char *where, void *user,
-    struct t2l_error *err)
+add_example(struct t2l_suite *suite, size_t task, enum example_kind kind,
+    const struct t2l_suite_example *example, struct t2l_error *err)
 {
-	enum example_kind kind = *(const enum example_kind *)user;
-	const char *id = NULL, *prompt = NULL, *response = NULL;
-	struct example_list *list;
-	enum t2l_status status;
-	size_t task;
+	struct example_list *list = &suite->lists[task][kind];
 
-	if ((status = json_string(object, "task", JSON_REQUIRED, where, &id, err)) != T2L_OK ||
-	    (status = json_string(object, "prompt", JSON_REQUIRED, where, &prompt, err)) !=
-		T2L_OK ||
-	    (status = json_string(object, "response", JSON_REQUIRED, where, &response, err)) !=
-		T2L_OK)
-		return status;
-	task = find(suite, id);
-	if (task == SIZE_MAX)
-		return t2l_fail(err, T2L_EFORMAT, "%s: task '%s' is not in tasks.jsonl", where, id);
-	list = &suite->lists[task][kind];
 	if (list->n == list->n_allocated) {
 		size_t n = list->n_allocated ? 2 * list->n_allocated : 32;
 		struct t2l_suite_example *items = realloc(list->items, n * sizeof *items);
@@ -300,30 +280,158 @@ read_example(struct t2l_suite *suite, const cJSON *object, const char *where, vo
 		list->items = items;
 		list->n_allocated = n;
 	}
-	struct t2l_suite_example example = { keep(suite, prompt), keep(suite, response) };
+	list->items[list->n++] = *example;
+	return T2L_OK;
+}
 
-	if (example.prompt == NULL || example.response == NULL)
+/* The turns of a conversation, kept; *n of them. */
+static enum t2l_status
+read_messages(struct t2l_suite *suite, const cJSON *list, const char *where,
+    struct t2l_message **out, size_t *n, struct t2l_error *err)
+{
+	struct t2l_message *messages;
+	const cJSON *item;
+
+	messages =
+	    arena_alloc(suite->arena, (size_t)(cJSON_GetArraySize(list) + 1) * sizeof *messages);
+	if (messages == NULL)
 		return out_of_memory(err);
-	list->items[list->n++] = example;
+	*n = 0;
+	cJSON_ArrayForEach(item, list)
+	{
+		const char *role, *content;
+		enum t2l_status status;
+
+		if (!cJSON_IsObject(item))
+			return t2l_fail(err, T2L_EFORMAT,
+			    "%s: a message is an object with \"role\" and \"content\"", where);
+		if ((status = json_string(item, "role", JSON_REQUIRED, where, &role, err)) !=
+			T2L_OK ||
+		    (status = json_string(item, "content", JSON_REQUIRED, where, &content, err)) !=
+			T2L_OK)
+			return status;
+		messages[*n] =
+		    (struct t2l_message){ suite_keep(suite, role), suite_keep(suite, content) };
+		if (messages[*n].role == NULL || messages[*n].content == NULL)
+			return out_of_memory(err);
+		++*n;
+	}
+	*out = messages;
 	return T2L_OK;
 }
 
 static enum t2l_status
-read_suite(struct t2l_suite *suite, struct t2l_error *err)
+add_conversation(struct t2l_suite *suite, size_t task, enum example_kind kind, const cJSON *list,
+    const char *where, struct t2l_error *err)
+{
+	struct t2l_message *messages;
+	const char *prompt = "";
+	size_t n, n_added = 0;
+	enum t2l_status status = read_messages(suite, list, where, &messages, &n, err);
+
+	for (size_t i = 0; i < n && status == T2L_OK; i++) {
+		struct t2l_suite_example example = { prompt, messages[i].content, messages, i };
+
+		if (strcmp(messages[i].role, "assistant") != 0) {
+			prompt = messages[i].content;
+		} else if (i > 0) {
+			status = add_example(suite, task, kind, &example, err);
+			n_added++;
+		}
+	}
+	if (status == T2L_OK && n_added == 0)
+		return t2l_fail(err, T2L_EFORMAT,
+		    "%s: no message of the role 'assistant' follows another message", where);
+	return status;
+}
+
+enum t2l_status
+suite_add_examples(struct t2l_suite *suite, size_t task, enum example_kind kind,
+    const cJSON *object, const char *where, struct t2l_error *err)
+{
+	const char *prompt = NULL, *response = NULL;
+	const cJSON *messages = NULL;
+	struct t2l_suite_example example;
+	enum t2l_status status;
+
+	status = json_array(object, "messages", JSON_OPTIONAL, where, &messages, err);
+	if (status != T2L_OK)
+		return status;
+	if (messages != NULL)
+		return add_conversation(suite, task, kind, messages, where, err);
+	if ((status = json_string(object, "prompt", JSON_REQUIRED, where, &prompt, err)) !=
+		T2L_OK ||
+	    (status = json_string(object, "response", JSON_REQUIRED, where, &response, err)) !=
+		T2L_OK)
+		return status;
+	example = (struct t2l_suite_example){ suite_keep(suite, prompt),
+		suite_keep(suite, response), NULL, 0 };
+	if (example.prompt == NULL || example.response == NULL)
+		return out_of_memory(err);
+	return add_example(suite, task, kind, &example, err);
+}
+
+static enum t2l_status
+read_example(struct t2l_suite *suite, const cJSON *object, const char *where, void *user,
+    struct t2l_error *err)
+{
+	const char *id = NULL;
+	enum t2l_status status = json_string(object, "task", JSON_REQUIRED, where, &id, err);
+	size_t task;
+
+	if (status != T2L_OK)
+		return status;
+	task = find(suite, id);
+	if (task == SIZE_MAX)
+		return t2l_fail(err, T2L_EFORMAT, "%s: task '%s' is not in tasks.jsonl", where, id);
+	return suite_add_examples(
+	    suite, task, *(const enum example_kind *)user, object, where, err);
+}
+
+/* tasks.jsonl and the files beside it. */
+static enum t2l_status
+read_tables(struct t2l_suite *suite, const char *tasks, struct t2l_error *err)
 {
 	static const char *const names[N_EXAMPLE_KINDS] = { "train.jsonl", "pretrain-extra.jsonl",
 		"test.jsonl" };
-	enum t2l_status status = read_lines(suite, "tasks.jsonl", true, read_task, NULL, err);
+	enum t2l_status status = suite_read_lines(suite, tasks, true, read_task, NULL, err);
+	char path[4200];
 
 	if (status == T2L_OK)
 		status = index_tasks(suite, err);
 	for (int kind = 0; kind < N_EXAMPLE_KINDS && status == T2L_OK; kind++) {
 		enum example_kind user = (enum example_kind)kind;
 
-		status = read_lines(suite, names[kind], kind == TRAIN, read_example, &user, err);
+		snprintf(path, sizeof path, "%s/%s", suite->path, names[kind]);
+		status = suite_read_lines(suite, path, kind == TRAIN, read_example, &user, err);
 	}
-	if (status != T2L_OK)
-		return status;
+	return status;
+}
+
+/* Which form it has is told by what is there. */
+static enum t2l_status
+read_suite(struct t2l_suite *suite, struct t2l_error *err)
+{
+	char tasks[4200];
+	struct stat place;
+	enum t2l_status status;
+
+	if (stat(suite->path, &place) != 0)
+		return t2l_fail_errno(err, "task suite: cannot read '%s'", suite->path);
+	snprintf(tasks, sizeof tasks, "%s/tasks.jsonl", suite->path);
+	if (!S_ISDIR(place.st_mode))
+		status = suite_read_file(suite, err);
+	else if (access(tasks, F_OK) == 0)
+		return read_tables(suite, tasks, err);
+	else
+		status = suite_read_folders(suite, err);
+	return status == T2L_OK ? index_tasks(suite, err) : status;
+}
+
+/* The lists move no more: tasks may point into them. */
+static void
+hand_out_lists(struct t2l_suite *suite)
+{
 	for (size_t i = 0; i < suite->n; i++) {
 		struct t2l_suite_task *task = &suite->tasks[i];
 
@@ -334,27 +442,39 @@ read_suite(struct t2l_suite *suite, struct t2l_error *err)
 		task->tests = suite->lists[i][TEST].items;
 		task->n_tests = suite->lists[i][TEST].n;
 	}
+}
+
+enum t2l_status
+suite_new(const char *path, struct t2l_suite **out, struct t2l_error *err)
+{
+	struct t2l_suite *suite = calloc(1, sizeof *suite);
+
+	if (suite == NULL)
+		return out_of_memory(err);
+	suite->path = strdup(path);
+	suite->arena = arena_create();
+	if (suite->path == NULL || suite->arena == NULL) {
+		t2l_suite_close(suite);
+		return out_of_memory(err);
+	}
+	*out = suite;
 	return T2L_OK;
 }
 
 enum t2l_status
 t2l_suite_open(const char *directory, struct t2l_suite **out, struct t2l_error *err)
 {
-	struct t2l_suite *suite = calloc(1, sizeof *suite);
-	enum t2l_status status;
+	struct t2l_suite *suite;
+	enum t2l_status status = suite_new(directory, &suite, err);
 
-	if (suite == NULL)
-		return out_of_memory(err);
-	suite->path = strdup(directory);
-	suite->arena = arena_create();
-	if (suite->path == NULL || suite->arena == NULL)
-		status = out_of_memory(err);
-	else
-		status = read_suite(suite, err);
+	if (status != T2L_OK)
+		return status;
+	status = read_suite(suite, err);
 	if (status != T2L_OK) {
 		t2l_suite_close(suite);
 		return status;
 	}
+	hand_out_lists(suite);
 	*out = suite;
 	return T2L_OK;
 }

@@ -22,6 +22,7 @@
 #include "engine/text/tokenizer.h"
 #include "engine/training/batch.h"
 #include "engine/training/dataset.h"
+#include "engine/training/memory.h"
 #include "engine/training/random.h"
 #include "engine/training/trainer.h"
 
@@ -37,7 +38,7 @@ struct base_run {
 	struct text_form form;
 	struct dataset dataset;
 	double *cumulative; /* [tasks] sums of weights, to draw by */
-	struct batch batch;
+	struct batch batch, part;
 	int32_t *row_ids, *row_labels; /* [row_tokens] */
 	struct decoder decoder;
 	struct tensor *tensors;
@@ -176,6 +177,7 @@ make_decoder(struct trainer *trainer, struct base_run *run, struct t2l_error *er
 static enum t2l_status
 open_texts(struct base_run *run, const struct t2l_train_options *options, struct t2l_error *err)
 {
+	const struct length_rule length = { options->row_tokens, options->max_tokens > 0 };
 	const char *source;
 	enum t2l_status status;
 
@@ -191,7 +193,7 @@ open_texts(struct base_run *run, const struct t2l_train_options *options, struct
 		    run->tokenizer, run->chat_template, options->tokenizer, &run->form, err);
 	if (status == T2L_OK)
 		status = dataset_make(run->suite, options->tasks, DATASET_PRETRAIN, &run->form,
-		    options->row_tokens, &run->dataset, err);
+		    &length, &run->dataset, err);
 	return status;
 }
 
@@ -242,18 +244,22 @@ add_row(struct base_run *run, const struct t2l_train_options *options, struct ra
 		int take = example->n < room ? example->n : room;
 
 		memcpy(run->row_ids + n, example->ids, (size_t)take * sizeof(int32_t));
-		memcpy(run->row_labels + n, example->labels, (size_t)take * sizeof(int32_t));
+		for (int i = 0; i < take; i++)
+			run->row_labels[n + i] =
+			    i < example->n_prompt ? LABEL_IGNORED : example->ids[i];
 		n += take;
 	}
 	return batch_add(&run->batch, run->row_ids, run->row_labels, n, 1, err);
 }
 
 static struct tensor *
-loss(struct trainer *trainer, int64_t step, int64_t *n_tokens, struct t2l_error *err)
+loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n_tokens,
+    struct t2l_error *err)
 {
 	struct base_run *run = trainer->run;
 	const struct t2l_train_options *options = trainer->options;
 	struct random random = random_at(options->seed, STREAM_ROWS, (uint64_t)step);
+	const struct batch *batch = &run->batch;
 
 	batch_reset(&run->batch);
 	for (int i = 0; i < options->batch_tasks; i++)
@@ -261,8 +267,38 @@ loss(struct trainer *trainer, int64_t step, int64_t *n_tokens, struct t2l_error 
 			return NULL;
 	for (int64_t i = 0; i < run->batch.n_outputs; i++)
 		run->batch.weights[i] = 1.0f / (float)run->batch.n_outputs;
-	*n_tokens = run->batch.n_rows;
-	return batch_loss(trainer->ops, &run->decoder, &run->batch, NULL, options->label_smoothing);
+	run->batch.recompute = options->recompute;
+	if (part.count > 1) {
+		int64_t n = options->batch_tasks;
+		int64_t first = batch_sequence(&run->batch, part.index * n / part.count);
+		int64_t end = batch_sequence(&run->batch, (part.index + 1) * n / part.count);
+
+		if (batch_take(&run->part, &run->batch, first, end, err) != T2L_OK)
+			return NULL;
+		batch = &run->part;
+	}
+	*n_tokens = batch->n_rows;
+	return batch_loss(trainer->ops, &run->decoder, batch, NULL, options->label_smoothing);
+}
+
+static int64_t
+most_parts(const struct trainer *trainer)
+{
+	return trainer->options->batch_tasks;
+}
+
+static enum t2l_status
+estimate(
+    struct trainer *trainer, int n_parts, struct t2l_train_estimate *into, struct t2l_error *err)
+{
+	const struct base_run *run = trainer->run;
+	int64_t n_rows = (trainer->options->batch_tasks + n_parts - 1) / n_parts;
+	int64_t n = n_rows * trainer->options->row_tokens;
+
+	(void)err;
+	into->activations +=
+	    decoder_training_bytes(&run->decoder.config, n, n, trainer->options->recompute);
+	return T2L_OK;
 }
 
 /* ---- open, save, close ---- */
@@ -355,6 +391,7 @@ close_base(struct trainer *trainer)
 		return;
 	decoder_release(&run->decoder);
 	batch_release(&run->batch);
+	batch_release(&run->part);
 	dataset_release(&run->dataset);
 	if (run->chat_template != NULL)
 		chat_template_close(run->chat_template);
@@ -373,6 +410,8 @@ const struct trainer_kind trainer_base = {
 	.name = "base",
 	.open = open_base,
 	.loss = loss,
+	.most_parts = most_parts,
+	.estimate = estimate,
 	.save = save,
 	.close = close_base,
 };

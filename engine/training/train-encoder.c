@@ -496,7 +496,8 @@ add_to_batch(struct encoder_run *run, int slot, size_t index)
 }
 
 static struct tensor *
-loss(struct trainer *trainer, int64_t step, int64_t *n_tokens, struct t2l_error *err)
+loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n_tokens,
+    struct t2l_error *err)
 {
 	struct encoder_run *run = trainer->run;
 	const struct t2l_train_options *options = trainer->options;
@@ -505,6 +506,7 @@ loss(struct trainer *trainer, int64_t step, int64_t *n_tokens, struct t2l_error 
 	int64_t dimension = run->teacher->facts.dimension;
 	struct tensor *vectors, *targets;
 
+	(void)part; /* a step is never divided: most_parts is NULL */
 	run->begin[0] = 0;
 	for (int slot = 0; slot < options->batch_tasks; slot++) {
 		bool line = n_lines > 0 && slot % 2 == 1;

@@ -1,101 +1,45 @@
-/* train-lora.c - LoRA adapters as parameters: one a task, all in the same batches, or one for all
- * tasks. */
+/* train-lora.c - LoRA adapters by plain fine-tuning: one a task, all in the same batches, or one
+ * for all tasks. */
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/adapters/adapter.h"
 #include "engine/error.h"
-#include "engine/training/random.h"
-#include "engine/training/task-batch.h"
+#include "engine/training/lora-parameters.h"
 
 struct lora_run {
 	struct task_run tasks;
 	bool one_for_all;
-	int64_t n_adapters;
-	struct lora_stack stack;
-	struct tensor tensors[2 * N_MODULES];
-	float *memory;
+	struct lora_parameters lora;
 };
-
-/* A as a fresh LoRA has it (kaiming-uniform with a = sqrt(5): +-1/sqrt(in)), B zero. */
-static void
-initialise(struct lora_run *run, uint64_t seed)
-{
-	for (int i = 0; i < run->stack.n_modules; i++) {
-		struct random random = random_at(seed, STREAM_INITIAL, (uint64_t)i);
-		struct tensor *a = run->stack.a[i];
-		double bound = 1 / sqrt((double)tensor_cols(a));
-
-		for (int64_t j = 0; j < tensor_count(a); j++)
-			tensor_f32(a)[j] = (float)(bound * (2 * random_uniform(&random) - 1));
-	}
-}
-
-static enum t2l_status
-make_parameters(struct trainer *trainer, struct lora_run *run, struct t2l_error *err)
-{
-	const struct t2l_train_options *options = trainer->options;
-	const struct decoder_config *config = &run->tasks.base->decoder.config;
-	struct lora_stack *stack = &run->stack;
-	int64_t n = 0;
-	float *next;
-
-	*stack = (struct lora_stack){ .n_modules = run->tasks.n_modules,
-		.n_layers = config->n_layers,
-		.rank = options->rank,
-		.scale = lora_scale(options) };
-	memcpy(stack->modules, run->tasks.modules, sizeof stack->modules);
-	for (int i = 0; i < stack->n_modules; i++)
-		n += decoder_module_in(config, stack->modules[i]) +
-		     decoder_module_out(config, stack->modules[i]);
-	n *= run->n_adapters * stack->n_layers * stack->rank;
-	run->memory = next = calloc((size_t)n, sizeof *next);
-	if (next == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
-	for (int i = 0; i < 2 * stack->n_modules; i++) {
-		enum module module = stack->modules[i / 2];
-		bool is_a = i % 2 == 0;
-		struct tensor *tensor = &run->tensors[i];
-		char name[64];
-		enum t2l_status status;
-
-		*tensor = (struct tensor){ .dtype = DTYPE_F32,
-			.n_dims = 4,
-			.shape = { run->n_adapters, stack->n_layers, stack->rank,
-			    is_a ? decoder_module_in(config, module)
-				 : decoder_module_out(config, module) },
-			.data = next };
-		next += tensor_count(tensor);
-		*(is_a ? &stack->a[i / 2] : &stack->bt[i / 2]) = tensor;
-		snprintf(name, sizeof name, "%s.lora_%s", module_name(module), is_a ? "A" : "BT");
-		status = parameter_set_add(&trainer->parameters, name, tensor, UPDATE_ADAMW, err);
-		if (status != T2L_OK)
-			return status;
-	}
-	initialise(run, options->seed);
-	return T2L_OK;
-}
 
 static enum t2l_status
 open_run(struct trainer *trainer, bool one_for_all, struct t2l_error *err)
 {
 	struct lora_run *run = calloc(1, sizeof *run);
+	const struct t2l_train_options *options = trainer->options;
+	struct lora_shape shape = { .rank = options->rank,
+		.lora_alpha = options->lora_alpha,
+		.use_rslora = options->use_rslora };
 	enum t2l_status status;
 
 	if (run == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
 	trainer->run = run;
 	run->one_for_all = one_for_all;
-	status = task_run_open(&run->tasks, trainer->options, err);
+	status = task_run_open(&run->tasks, options, err);
 	if (status != T2L_OK)
 		return status;
-	run->n_adapters = one_for_all ? 1 : (int64_t)run->tasks.dataset.n;
-	return make_parameters(trainer, run, err);
+	shape.n_modules = run->tasks.n_modules;
+	memcpy(shape.modules, run->tasks.modules, sizeof shape.modules);
+	status = lora_parameters_make(&run->lora, &shape, &run->tasks.base->decoder.config,
+	    one_for_all ? 1 : (int64_t)run->tasks.dataset.n, options->seed, err);
+	if (status != T2L_OK)
+		return status;
+	return lora_parameters_add(&run->lora, &trainer->parameters, err);
 }
 
 static enum t2l_status
@@ -110,77 +54,90 @@ open_multi_task(struct trainer *trainer, struct t2l_error *err)
 	return open_run(trainer, true, err);
 }
 
+/* The rows of BATCH with the adapters that are theirs: GROUPS[i].adapter is a slot of the step. */
 static struct tensor *
-loss(struct trainer *trainer, int64_t step, int64_t *n_tokens, struct t2l_error *err)
+batch_with_adapters(struct trainer *trainer, struct lora_run *run, const struct batch *batch,
+    struct task_rows *groups, size_t n_groups, float smoothing, float l2)
+{
+	struct task_rows all = { 0, batch->n_rows, 0 };
+
+	for (size_t i = 0; i < n_groups && !run->one_for_all; i++)
+		groups[i].adapter = run->tasks.drawn[groups[i].adapter];
+	return task_batch_loss(trainer->ops, &run->tasks.base->decoder, batch, &run->lora.stack,
+	    run->one_for_all ? &all : groups, run->one_for_all ? 1 : n_groups, smoothing, l2);
+}
+
+static struct tensor *
+loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n_tokens,
+    struct t2l_error *err)
+{
+	struct lora_run *run = trainer->run;
+	const struct t2l_train_options *options = trainer->options;
+	struct task_part taken;
+
+	if (task_run_fill(&run->tasks, options, step, err) != T2L_OK ||
+	    task_run_take(&run->tasks, part, true, &taken, err) != T2L_OK)
+		return NULL;
+	*n_tokens = taken.batch->n_rows;
+	return batch_with_adapters(trainer, run, taken.batch, taken.groups, taken.n_groups,
+	    options->label_smoothing,
+	    part.count == 1 ? options->l2_generated : options->l2_generated * (float)taken.share);
+}
+
+static int64_t
+most_parts(const struct trainer *trainer)
+{
+	const struct lora_run *run = trainer->run;
+
+	return (int64_t)run->tasks.batch_tasks * trainer->options->batch_points;
+}
+
+static int64_t
+steps_per_epoch(const struct trainer *trainer)
+{
+	return task_run_steps_per_epoch(
+	    &((const struct lora_run *)trainer->run)->tasks, trainer->options);
+}
+
+static enum t2l_status
+validate(struct trainer *trainer, struct trainer_part part, double *sum, double *weight,
+    struct t2l_error *err)
 {
 	struct lora_run *run = trainer->run;
 	struct task_run *tasks = &run->tasks;
-	const struct t2l_train_options *options = trainer->options;
+	int64_t n_chunks = task_run_n_chunks(tasks, trainer->options);
 
-	if (task_run_fill(tasks, options, step, err) != T2L_OK)
-		return NULL;
-	*n_tokens = tasks->batch.n_rows;
-	for (int i = 0; i < tasks->batch_tasks; i++)
-		tasks->groups[i].adapter = run->one_for_all ? 0 : tasks->drawn[i];
-	if (run->one_for_all)
-		tasks->groups[0].row_count = tasks->batch.n_rows;
-	return task_batch_loss(trainer->ops, &tasks->base->decoder, &tasks->batch, &run->stack,
-	    tasks->groups, run->one_for_all ? 1 : (size_t)tasks->batch_tasks,
-	    options->label_smoothing, options->l2_generated);
+	for (int64_t chunk = part.index; chunk < n_chunks; chunk += part.count) {
+		int64_t n_examples;
+		struct tensor *value;
+		enum t2l_status status =
+		    task_run_held_out(tasks, trainer->options, chunk, &n_examples, err);
+
+		if (status != T2L_OK)
+			return status;
+		if (n_examples == 0)
+			continue;
+		ops_reset(trainer->ops);
+		value = batch_with_adapters(
+		    trainer, run, &tasks->batch, tasks->groups, (size_t)tasks->batch_tasks, 0, 0);
+		if (value == NULL)
+			return ops_status(trainer->ops, err);
+		*sum += (double)tensor_f32(value)[0];
+		*weight += (double)n_examples;
+	}
+	return T2L_OK;
+}
+
+static enum t2l_status
+estimate(
+    struct trainer *trainer, int n_parts, struct t2l_train_estimate *into, struct t2l_error *err)
+{
+	struct lora_run *run = trainer->run;
+
+	return task_run_estimate(&run->tasks, trainer->options, n_parts, into, err);
 }
 
 /* ---- saving ---- */
-
-static enum t2l_status
-make_adapter(const struct lora_run *run, const struct t2l_train_options *options, int64_t index,
-    const char *name, struct t2l_adapter **adapter, struct t2l_error *err)
-{
-	const struct lora_stack *stack = &run->stack;
-	struct adapter_labels labels = { .name = name,
-		.base_name = run->tasks.base->facts.name,
-		.base_fingerprint = run->tasks.base->facts.fingerprint };
-	struct adapter_module *modules =
-	    calloc((size_t)(stack->n_layers * stack->n_modules), sizeof *modules);
-	size_t n = 0;
-	enum t2l_status status;
-
-	if (modules == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
-	for (int layer = 0; layer < stack->n_layers; layer++)
-		for (int i = 0; i < stack->n_modules; i++)
-			modules[n++] = (struct adapter_module){ .layer = layer,
-				.module = stack->modules[i],
-				.rank = stack->rank,
-				.alpha = (double)options->lora_alpha,
-				.a = { .n_dims = 2,
-				    .shape = { stack->rank, stack->a[i]->shape[3] } },
-				.bt = { .n_dims = 2,
-				    .shape = { stack->rank, stack->bt[i]->shape[3] } } };
-	status = adapter_create(modules, n, options->use_rslora, &labels, adapter, err);
-	free(modules);
-	if (status != T2L_OK)
-		return status;
-	for (size_t i = 0; i < (*adapter)->n_modules; i++) {
-		struct adapter_module *module = &(*adapter)->modules[i];
-		int at = 0;
-
-		while (stack->modules[at] != module->module)
-			at++;
-		for (int part = 0; part < 2; part++) {
-			const struct tensor *all = part ? stack->bt[at] : stack->a[at];
-			struct tensor *own = part ? &module->bt : &module->a;
-			int64_t count = tensor_count(own);
-
-			memcpy(own->data,
-			    tensor_f32(all) + (index * stack->n_layers + module->layer) * count,
-			    (size_t)count * sizeof(float));
-		}
-	}
-	status = adapter_seal(*adapter, err);
-	if (status != T2L_OK)
-		t2l_adapter_close(*adapter);
-	return status;
-}
 
 static bool
 ends_with(const char *text, const char *end)
@@ -190,6 +147,43 @@ ends_with(const char *text, const char *end)
 	return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+static bool
+is_directory(const char *path)
+{
+	struct stat place;
+
+	return stat(path, &place) == 0 && S_ISDIR(place.st_mode);
+}
+
+static enum t2l_status
+save_one(const struct trainer *trainer, int64_t index, const char *path, bool peft,
+    struct t2l_error *err)
+{
+	const struct lora_run *run = trainer->run;
+	const struct task_data *data = &run->tasks.dataset.tasks[index];
+	const struct t2l_suite_tier *tier = t2l_suite_tier(data->task, "train");
+	const struct t2l_export_options export = { .format = "peft" };
+	struct adapter_labels labels = { .name = run->one_for_all && run->tasks.dataset.n > 1
+						     ? "multi-task"
+						     : data->task->id,
+		.base_name = run->tasks.base->facts.name,
+		.base_fingerprint = run->tasks.base->facts.fingerprint };
+	struct t2l_adapter *adapter;
+	enum t2l_status status;
+
+	if (!run->one_for_all && peft && tier != NULL && tier->n > 0)
+		labels.task = tier->texts[0];
+	status = lora_parameters_adapter(&run->lora, index, &labels, &adapter, err);
+	if (status != T2L_OK)
+		return status;
+	status = peft ? t2l_adapter_export(adapter, path, &export, NULL, err)
+		      : t2l_adapter_save(adapter, path, err);
+	t2l_adapter_close(adapter);
+	return status;
+}
+
+/* OUTPUT.safetensors is a native file. A suite's adapters go into a folder, a native file each; the
+ * one adapter of a file of examples becomes a PEFT directory. */
 static enum t2l_status
 save(struct trainer *trainer, struct t2l_error *err)
 {
@@ -198,28 +192,23 @@ save(struct trainer *trainer, struct t2l_error *err)
 	bool one_file = ends_with(output, ".safetensors");
 	enum t2l_status status = T2L_OK;
 
-	if (one_file && run->n_adapters > 1)
+	if (one_file && run->lora.n_adapters > 1)
 		return t2l_fail(err, T2L_EINVAL,
 		    "--output '%s' is one file for %lld tasks; name a folder, or one task with "
 		    "--tasks",
-		    output, (long long)run->n_adapters);
-	if (!one_file && mkdir(output, 0777) != 0 && errno != EEXIST)
+		    output, (long long)run->lora.n_adapters);
+	if (one_file)
+		return save_one(trainer, 0, output, false, err);
+	if (run->lora.n_adapters == 1 && !is_directory(trainer->options->suite))
+		return save_one(trainer, 0, output, true, err);
+	if (mkdir(output, 0777) != 0 && errno != EEXIST)
 		return t2l_fail_errno(err, "cannot make the folder '%s'", output);
-	for (int64_t i = 0; i < run->n_adapters && status == T2L_OK; i++) {
-		const char *name =
-		    run->one_for_all ? "multi-task" : run->tasks.dataset.tasks[i].task->id;
-		struct t2l_adapter *adapter;
+	for (int64_t i = 0; i < run->lora.n_adapters && status == T2L_OK; i++) {
 		char path[4096];
 
-		if (one_file)
-			snprintf(path, sizeof path, "%s", output);
-		else
-			snprintf(path, sizeof path, "%s/%s.safetensors", output, name);
-		status = make_adapter(run, trainer->options, i, name, &adapter, err);
-		if (status == T2L_OK) {
-			status = t2l_adapter_save(adapter, path, err);
-			t2l_adapter_close(adapter);
-		}
+		snprintf(path, sizeof path, "%s/%s.safetensors", output,
+		    run->one_for_all ? "multi-task" : run->tasks.dataset.tasks[i].task->id);
+		status = save_one(trainer, i, path, false, err);
 	}
 	return status;
 }
@@ -232,22 +221,16 @@ close_run(struct trainer *trainer)
 	if (run == NULL)
 		return;
 	task_run_close(&run->tasks);
-	free(run->memory);
+	lora_parameters_release(&run->lora);
 	free(run);
 }
 
-const struct trainer_kind trainer_lora = {
-	.name = "lora",
-	.open = open_lora,
-	.loss = loss,
-	.save = save,
-	.close = close_run,
-};
+#define LORA_KIND(kind_name, open_kind)                                                            \
+	{                                                                                          \
+		.name = kind_name, .open = open_kind, .loss = loss, .most_parts = most_parts,      \
+		.steps_per_epoch = steps_per_epoch, .validate = validate, .estimate = estimate,    \
+		.save = save, .close = close_run                                                   \
+	}
 
-const struct trainer_kind trainer_multi_task = {
-	.name = "multi-task",
-	.open = open_multi_task,
-	.loss = loss,
-	.save = save,
-	.close = close_run,
-};
+const struct trainer_kind trainer_lora = LORA_KIND("lora", open_lora);
+const struct trainer_kind trainer_multi_task = LORA_KIND("multi-task", open_multi_task);

@@ -1,16 +1,14 @@
 /* train-supervised.c - T2L by supervised fine-tuning: a hypernet learns adapters from the tasks'
  * own loss. */
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "engine/error.h"
 #include "engine/hypernet/hypernet.h"
 #include "engine/models/encoder.h"
-#include "engine/training/embeddings.h"
+#include "engine/training/descriptions.h"
+#include "engine/training/hypernet-output.h"
 #include "engine/training/random.h"
 #include "engine/training/task-batch.h"
 
@@ -18,85 +16,36 @@ struct supervised_run {
 	struct task_run tasks;
 	struct text_encoder *encoder;
 	struct hypernet_network *network;
-	int dimension;
-	float *embeddings;	/* of all descriptions of all tasks, scaled by sqrt(d) */
-	size_t *begin;		/* [tasks + 1] rows of embeddings */
+	struct description_set descriptions;
 	float *step_embeddings; /* [batch_tasks, dimension] */
 };
 
 /* ---- descriptions ---- */
 
-static size_t
-n_descriptions(const struct t2l_train_options *options, const struct t2l_suite_task *task)
-{
-	const struct t2l_suite_tier *tier = t2l_suite_tier(task, "train");
-	size_t n = tier ? tier->n : 0;
-
-	return options->descriptions > 0 && n > (size_t)options->descriptions
-		   ? (size_t)options->descriptions
-		   : n;
-}
-
-/* All sentences as the encoder gets them; each is freed by the caller. */
-static enum t2l_status
-collect_descriptions(struct supervised_run *run, const struct t2l_train_options *options,
-    char ***out, struct t2l_error *err)
-{
-	size_t n_tasks = run->tasks.dataset.n, n = 0;
-	char **texts;
-
-	run->begin = malloc((n_tasks + 1) * sizeof *run->begin);
-	if (run->begin == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
-	for (size_t i = 0; i < n_tasks; i++) {
-		const struct t2l_suite_task *task = run->tasks.dataset.tasks[i].task;
-
-		run->begin[i] = n;
-		n += n_descriptions(options, task);
-		if (n == run->begin[i])
-			return t2l_fail(err, T2L_EFORMAT,
-			    "task '%s' has no descriptions of the tier 'train'", task->id);
-	}
-	run->begin[n_tasks] = n;
-	texts = calloc(n, sizeof *texts);
-	if (texts == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
-	*out = texts;
-	for (size_t i = 0; i < n_tasks; i++) {
-		const struct t2l_suite_task *task = run->tasks.dataset.tasks[i].task;
-		const struct t2l_suite_tier *tier = t2l_suite_tier(task, "train");
-
-		for (size_t j = run->begin[i]; j < run->begin[i + 1]; j++) {
-			enum t2l_status status = hypernet_prepare_description(
-			    tier->texts[j - run->begin[i]], &texts[j], err);
-
-			if (status != T2L_OK)
-				return t2l_context(err, "task '%s'", task->id);
-		}
-	}
-	return T2L_OK;
-}
-
 static enum t2l_status
 embed_descriptions(struct trainer *trainer, struct supervised_run *run, struct t2l_error *err)
 {
-	size_t n_tasks = run->tasks.dataset.n, n, size;
-	char **texts = NULL;
-	enum t2l_status status = collect_descriptions(run, trainer->options, &texts, err);
+	size_t n = run->tasks.dataset.n, most = (size_t)trainer->options->descriptions;
+	struct described *things = calloc(n, sizeof *things);
+	enum t2l_status status;
 
-	n = status == T2L_OK ? run->begin[n_tasks] : 0;
-	size = (n + (size_t)run->tasks.batch_tasks) * (size_t)run->dimension;
-	if (status == T2L_OK && (run->embeddings = malloc(size * sizeof(float))) == NULL)
-		status = t2l_fail(err, T2L_ENOMEM, "training: out of memory");
-	if (status == T2L_OK) {
-		run->step_embeddings = run->embeddings + n * (size_t)run->dimension;
-		status = embeddings_make(trainer, run->encoder, trainer->options->cache,
-		    (const char *const *)texts, n, sqrtf((float)run->dimension), run->embeddings,
-		    err);
+	run->step_embeddings =
+	    malloc((size_t)run->tasks.batch_tasks * (size_t)run->encoder->facts.dimension *
+		   sizeof *run->step_embeddings);
+	if (things == NULL || run->step_embeddings == NULL) {
+		free(things);
+		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
 	}
-	for (size_t i = 0; texts != NULL && run->begin != NULL && i < run->begin[n_tasks]; i++)
-		free(texts[i]);
-	free(texts);
+	for (size_t i = 0; i < n; i++) {
+		const struct t2l_suite_task *task = run->tasks.dataset.tasks[i].task;
+		const struct t2l_suite_tier *tier = t2l_suite_tier(task, "train");
+
+		things[i].name = task->id;
+		things[i].texts = tier != NULL ? tier->texts : NULL;
+		things[i].n = tier == NULL ? 0 : most > 0 && most < tier->n ? most : tier->n;
+	}
+	status = description_set_make(trainer, run->encoder, things, n, &run->descriptions, err);
+	free(things);
 	return status;
 }
 
@@ -107,41 +56,22 @@ make_config(const struct supervised_run *run, const struct t2l_train_options *op
     struct hypernet_config *config, struct t2l_error *err)
 {
 	const struct decoder_config *base = &run->tasks.base->decoder.config;
-	const char *variant = options->variant ? options->variant : "";
+	enum t2l_status status = hypernet_config_of(options, config, err);
 
-	if (strlen(variant) != 1 || strchr("SML", variant[0]) == NULL)
-		return t2l_fail(
-		    err, T2L_EINVAL, "training: variant '%s' is none of S, M, L", variant);
-	*config = (struct hypernet_config){
-		.shared_head = variant[0] != 'L',
-		.rowwise = variant[0] == 'S',
-		.learned_positions = variant[0] == 'S',
-		.embedding_size = run->dimension,
-		.latent_size = options->latent_size,
-		.head_in_size = options->head_in_size,
-		.n_layers = base->n_layers,
-		.rank = options->rank,
-		.lora_alpha = (double)options->lora_alpha,
-		.use_rslora = options->use_rslora,
-		.n_modules = run->tasks.n_modules,
-		.head_bias = true,
-		.dropout = options->dropout,
-	};
-	snprintf(config->variant, sizeof config->variant, "%s", variant);
+	if (status != T2L_OK)
+		return status;
+	config->embedding_size = run->descriptions.dimension;
+	config->n_layers = base->n_layers;
+	config->rank = options->rank;
+	config->lora_alpha = (double)options->lora_alpha;
+	config->use_rslora = options->use_rslora;
+	config->n_modules = run->tasks.n_modules;
 	for (int i = 0; i < config->n_modules; i++) {
 		config->modules[i] = run->tasks.modules[i];
 		config->in[i] = decoder_module_in(base, config->modules[i]);
 		config->out[i] = decoder_module_out(base, config->modules[i]);
 	}
 	return T2L_OK;
-}
-
-/* The matrices of the trunk. */
-static bool
-is_hidden(const struct hypernet_parameter *parameter)
-{
-	return parameter->tensor.n_dims == 2 && (strncmp(parameter->name, "mixer.", 6) == 0 ||
-						    strncmp(parameter->name, "mlp", 3) == 0);
 }
 
 static enum t2l_status
@@ -160,94 +90,147 @@ open_supervised(struct trainer *trainer, struct t2l_error *err)
 	if ((status = task_run_open(&run->tasks, options, err)) != T2L_OK ||
 	    (status = text_encoder_open(options->encoder, &run->encoder, err)) != T2L_OK)
 		return status;
-	run->dimension = run->encoder->facts.dimension;
+	if (run->tasks.base->decoder.config.rope_neighbours)
+		return t2l_fail(err, T2L_EUNSUPPORTED,
+		    "'%s' keeps rows of q and k in GGUF's order, a hypernet makes them in Hugging "
+		    "Face's: train it on the HF directory of this base",
+		    options->base_model);
 	if ((status = embed_descriptions(trainer, run, err)) != T2L_OK ||
 	    (status = make_config(run, options, &config, err)) != T2L_OK ||
 	    (status = hypernet_create(&config, &run->network, err)) != T2L_OK)
 		return status;
 	hypernet_initialise(run->network, options->seed);
-	for (size_t i = 0; i < run->network->n_parameters && status == T2L_OK; i++)
-		status = parameter_set_add(&trainer->parameters, run->network->parameters[i].name,
-		    &run->network->parameters[i].tensor,
-		    trainer_rule(trainer, is_hidden(&run->network->parameters[i])), err);
-	return status;
+	return hypernet_add_parameters(trainer, run->network, err);
 }
 
-/* A random description of each task of the step -> [batch_tasks, dimension] */
+/* One description of each of N_SLOTS tasks of the step, drawn at random; STEP < 0: the first.
+ * -> [n_slots, dimension] */
 static struct tensor *
-draw_embeddings(struct trainer *trainer, struct supervised_run *run, int64_t step)
+draw_embeddings(
+    struct trainer *trainer, struct supervised_run *run, int64_t step, int first_slot, int n_slots)
 {
-	size_t size = (size_t)run->dimension;
+	int size = run->descriptions.dimension;
 
-	for (int slot = 0; slot < run->tasks.batch_tasks; slot++) {
-		size_t task = (size_t)run->tasks.drawn[slot];
-		size_t row = run->begin[task] + task_run_description(trainer->options, step, slot,
-						    run->begin[task + 1] - run->begin[task]);
+	for (int i = 0; i < n_slots; i++) {
+		size_t task = (size_t)run->tasks.drawn[first_slot + i];
+		size_t number = step < 0
+				    ? 0
+				    : task_run_description(trainer->options, step, first_slot + i,
+					  description_count(&run->descriptions, task));
 
-		memcpy(run->step_embeddings + (size_t)slot * size, run->embeddings + row * size,
-		    size * sizeof(float));
+		memcpy(run->step_embeddings + (size_t)i * (size_t)size,
+		    description_at(&run->descriptions, task, number), (size_t)size * sizeof(float));
 	}
-	return ops_wrap(trainer->ops, DTYPE_F32, 2,
-	    (int64_t[]){ run->tasks.batch_tasks, run->dimension }, run->step_embeddings, NULL);
+	return ops_wrap(
+	    trainer->ops, DTYPE_F32, 2, (int64_t[]){ n_slots, size }, run->step_embeddings, NULL);
 }
 
-static struct tensor *
-loss(struct trainer *trainer, int64_t step, int64_t *n_tokens, struct t2l_error *err)
+static struct lora_stack
+empty_stack(const struct supervised_run *run, const struct t2l_train_options *options)
 {
-	struct supervised_run *run = trainer->run;
-	const struct t2l_train_options *options = trainer->options;
 	const struct hypernet_config *config = &run->network->config;
-	struct random random = random_at(options->seed, STREAM_DROPOUT, (uint64_t)step);
 	struct lora_stack stack = { .n_modules = config->n_modules,
 		.n_layers = config->n_layers,
 		.rank = config->rank,
 		.scale = lora_scale(options) };
-	struct tensor *embeddings;
 
-	if (task_run_fill(&run->tasks, options, step, err) != T2L_OK)
-		return NULL;
-	*n_tokens = run->tasks.batch.n_rows;
 	memcpy(stack.modules, config->modules, sizeof stack.modules);
-	embeddings = draw_embeddings(trainer, run, step);
+	return stack;
+}
+
+static struct tensor *
+loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n_tokens,
+    struct t2l_error *err)
+{
+	struct supervised_run *run = trainer->run;
+	const struct t2l_train_options *options = trainer->options;
+	struct random random =
+	    random_at(options->seed, STREAM_DROPOUT, (uint64_t)(step * part.count + part.index));
+	struct lora_stack stack = empty_stack(run, options);
+	struct tensor *embeddings;
+	struct task_part taken;
+
+	if (task_run_fill(&run->tasks, options, step, err) != T2L_OK ||
+	    task_run_take(&run->tasks, part, false, &taken, err) != T2L_OK)
+		return NULL;
+	*n_tokens = taken.batch->n_rows;
+	embeddings = draw_embeddings(trainer, run, step, taken.first_slot, taken.n_slots);
 	if (!hypernet_forward(trainer->ops, run->network, embeddings,
 		options->dropout > 0 ? random_next(&random) | 1 : 0, stack.a, stack.bt))
 		return NULL;
-	return task_batch_loss(trainer->ops, &run->tasks.base->decoder, &run->tasks.batch, &stack,
-	    run->tasks.groups, (size_t)run->tasks.batch_tasks, options->label_smoothing,
-	    options->l2_generated);
+	for (size_t i = 0; i < taken.n_groups; i++)
+		taken.groups[i].adapter -= taken.first_slot;
+	return task_batch_loss(trainer->ops, &run->tasks.base->decoder, taken.batch, &stack,
+	    taken.groups, taken.n_groups, options->label_smoothing,
+	    part.count == 1 ? options->l2_generated : options->l2_generated * (float)taken.share);
 }
 
-/* The file's name without folder and ending. */
-static void
-name_of(const char *path, char *name, size_t size)
+static int64_t
+most_parts(const struct trainer *trainer)
 {
-	const char *slash = strrchr(path, '/');
-	char *dot;
+	return ((const struct supervised_run *)trainer->run)->tasks.batch_tasks;
+}
 
-	snprintf(name, size, "%s", slash ? slash + 1 : path);
-	dot = strrchr(name, '.');
-	if (dot != NULL && dot != name)
-		*dot = '\0';
+static int64_t
+steps_per_epoch(const struct trainer *trainer)
+{
+	return task_run_steps_per_epoch(
+	    &((const struct supervised_run *)trainer->run)->tasks, trainer->options);
+}
+
+static enum t2l_status
+validate(struct trainer *trainer, struct trainer_part part, double *sum, double *weight,
+    struct t2l_error *err)
+{
+	struct supervised_run *run = trainer->run;
+	const struct t2l_train_options *options = trainer->options;
+	int64_t n_chunks = task_run_n_chunks(&run->tasks, options);
+
+	for (int64_t chunk = part.index; chunk < n_chunks; chunk += part.count) {
+		struct lora_stack stack = empty_stack(run, options);
+		int64_t n_examples;
+		struct tensor *value;
+		enum t2l_status status =
+		    task_run_held_out(&run->tasks, options, chunk, &n_examples, err);
+
+		if (status != T2L_OK)
+			return status;
+		if (n_examples == 0)
+			continue;
+		ops_reset(trainer->ops);
+		if (!hypernet_forward(trainer->ops, run->network,
+			draw_embeddings(trainer, run, -1, 0, run->tasks.batch_tasks), 0, stack.a,
+			stack.bt))
+			return ops_status(trainer->ops, err);
+		value = task_batch_loss(trainer->ops, &run->tasks.base->decoder, &run->tasks.batch,
+		    &stack, run->tasks.groups, (size_t)run->tasks.batch_tasks, 0, 0);
+		if (value == NULL)
+			return ops_status(trainer->ops, err);
+		*sum += (double)tensor_f32(value)[0];
+		*weight += (double)n_examples;
+	}
+	return T2L_OK;
+}
+
+static enum t2l_status
+estimate(
+    struct trainer *trainer, int n_parts, struct t2l_train_estimate *into, struct t2l_error *err)
+{
+	struct supervised_run *run = trainer->run;
+	int64_t n_tasks = (run->tasks.batch_tasks + n_parts - 1) / n_parts;
+
+	into->activations += hypernet_training_bytes(&run->network->config, n_tasks);
+	return task_run_estimate(&run->tasks, trainer->options, n_parts, into, err);
 }
 
 static enum t2l_status
 save(struct trainer *trainer, struct t2l_error *err)
 {
 	struct supervised_run *run = trainer->run;
-	struct hypernet_origin origin = { .name = "" };
-	enum dtype dtype;
+	const struct t2l_model_facts *base = &run->tasks.base->facts;
 
-	if (!dtype_by_name(trainer->options->save_dtype, &dtype))
-		return t2l_fail(
-		    err, T2L_EINVAL, "training: unknown dtype '%s'", trainer->options->save_dtype);
-	name_of(trainer->options->output, origin.name, sizeof origin.name);
-	memcpy(origin.base_name, run->tasks.base->facts.name, sizeof origin.base_name);
-	memcpy(origin.base_fingerprint, run->tasks.base->facts.fingerprint,
-	    sizeof origin.base_fingerprint);
-	memcpy(origin.encoder_name, run->encoder->facts.name, sizeof origin.encoder_name);
-	memcpy(origin.encoder_fingerprint, run->encoder->facts.fingerprint,
-	    sizeof origin.encoder_fingerprint);
-	return hypernet_save(run->network, &origin, dtype, trainer->options->output, err);
+	return hypernet_write(
+	    trainer, run->network, base->name, base->fingerprint, run->encoder, err);
 }
 
 static void
@@ -260,8 +243,8 @@ close_supervised(struct trainer *trainer)
 	task_run_close(&run->tasks);
 	text_encoder_close(run->encoder);
 	hypernet_free(run->network);
-	free(run->embeddings);
-	free(run->begin);
+	description_set_release(&run->descriptions);
+	free(run->step_embeddings);
 	free(run);
 }
 
@@ -269,6 +252,10 @@ const struct trainer_kind trainer_supervised = {
 	.name = "supervised",
 	.open = open_supervised,
 	.loss = loss,
+	.most_parts = most_parts,
+	.steps_per_epoch = steps_per_epoch,
+	.validate = validate,
+	.estimate = estimate,
 	.save = save,
 	.close = close_supervised,
 };

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "engine/engine.h"
 #include "engine/error.h"
+#include "engine/training/collective.h"
 #include "engine/training/optimiser.h"
 #include "engine/training/random.h"
 #include "engine/training/trainer.h"
@@ -26,6 +27,7 @@ static const struct trainer_kind *const kinds[] = {
 	[T2L_TRAIN_MULTI_TASK] = &trainer_multi_task,
 	[T2L_TRAIN_SUPERVISED] = &trainer_supervised,
 	[T2L_TRAIN_ENCODER] = &trainer_encoder,
+	[T2L_TRAIN_RECONSTRUCTION] = &trainer_reconstruction,
 };
 
 void
@@ -60,6 +62,10 @@ t2l_train_defaults(struct t2l_train_options *options)
 		.seed = 1,
 		.checkpoint_every = 200,
 		.log_every = 10,
+		.validate_every = 100,
+		.parts = 1,
+		.delta_w_scaling = 10000,
+		.batch_descriptions = 1,
 	};
 }
 
@@ -93,6 +99,7 @@ trainer_report(struct trainer *trainer, const char *phase, int64_t done, int64_t
 		.step = done,
 		.steps = all,
 		.eta_s = -1,
+		.validation_loss = (double)NAN,
 		.phase = phase,
 	};
 
@@ -175,41 +182,90 @@ struct tally {
 struct loop {
 	struct trainer *trainer;
 	const struct trainer_kind *kind;
-	FILE *log;
+	FILE *log; /* NULL in all processes but the first */
 	int64_t first_step;
-	double began_s;
+	int n_parts;
+	double began_s, validation_loss;
+	struct run_state state;
 	struct tally tally;
 };
+
+/* What a step came to; summed over the processes as doubles. */
+struct step_sums {
+	double loss, tokens, failed;
+};
+
+static enum t2l_status
+loss_error(const struct trainer *trainer, struct t2l_error *err)
+{
+	enum t2l_status status = ops_status(trainer->ops, err);
+
+	if (status != T2L_OK)
+		return status;
+	return err->status != T2L_OK ? err->status
+				     : t2l_fail(err, T2L_ENOMEM, "training: out of memory");
+}
+
+/* Adds one part's gradient to the parameters'. */
+static enum t2l_status
+run_part(struct loop *loop, int64_t step, int index, struct step_sums *sums, struct t2l_error *err)
+{
+	struct trainer *trainer = loop->trainer;
+	const struct trainer_part part = { index, loop->n_parts };
+	int64_t n_tokens = 0;
+	struct tensor *loss;
+
+	ops_reset(trainer->ops);
+	ops_record(trainer->ops, true);
+	err->status = T2L_OK;
+	loss = loop->kind->loss(trainer, step, part, &n_tokens, err);
+	if (loss == NULL)
+		return loss_error(trainer, err);
+	sums->loss += (double)tensor_f32(loss)[0];
+	sums->tokens += (double)n_tokens;
+	if (!isfinite(tensor_f32(loss)[0]))
+		return t2l_fail(err, T2L_EINVAL,
+		    "training: the loss of step %lld is not finite; use a lower learning rate",
+		    (long long)step);
+	return ops_backward(trainer->ops, loss, 1, err);
+}
+
+/* The parts of this process, then the sums over all. A process that failed still takes part in the
+ * sums, so that the others learn of it instead of waiting. */
+static enum t2l_status
+run_parts(struct loop *loop, int64_t step, struct step_sums *sums, struct t2l_error *err)
+{
+	struct collective *collective = loop->trainer->collective;
+	struct parameter_set *set = &loop->trainer->parameters;
+	enum t2l_status status = T2L_OK, summed;
+
+	parameter_set_zero_gradients(set);
+	for (int i = collective_rank(collective); i < loop->n_parts && status == T2L_OK;
+	     i += collective_size(collective))
+		status = run_part(loop, step, i, sums, err);
+	if (collective == NULL)
+		return status;
+	sums->failed = status != T2L_OK;
+	summed = collective_sum(collective, (double *)sums, sizeof *sums / sizeof(double),
+	    status == T2L_OK ? err : NULL);
+	if (status != T2L_OK || summed != T2L_OK)
+		return status != T2L_OK ? status : summed;
+	if (sums->failed > 0)
+		return t2l_fail(err, T2L_EIO, "another process of the job failed in step %lld",
+		    (long long)step);
+	return collective_sum_floats(
+	    collective, set->memory, parameter_set_gradient_numbers(set), err);
+}
 
 static enum t2l_status
 run_step(struct loop *loop, int64_t step, struct t2l_error *err)
 {
 	struct trainer *trainer = loop->trainer;
 	const struct backend *backend = ops_backend(trainer->ops);
-	int64_t n_tokens = 0;
-	enum t2l_status status;
-	struct tensor *loss;
+	struct step_sums sums = { 0 };
+	enum t2l_status status = run_parts(loop, step, &sums, err);
 	double norm;
 
-	ops_reset(trainer->ops);
-	ops_record(trainer->ops, true);
-	parameter_set_zero_gradients(&trainer->parameters);
-	if (err != NULL)
-		err->status = T2L_OK;
-	loss = loop->kind->loss(trainer, step, &n_tokens, err);
-	if (loss == NULL) {
-		status = ops_status(trainer->ops, err);
-		if (status != T2L_OK)
-			return status;
-		return err != NULL && err->status != T2L_OK ? err->status : T2L_ENOMEM;
-	}
-	float value = tensor_f32(loss)[0];
-
-	if (!isfinite(value))
-		return t2l_fail(err, T2L_EINVAL,
-		    "training: the loss of step %lld is not finite; use a lower learning rate",
-		    (long long)step);
-	status = ops_backward(trainer->ops, loss, 1, err);
 	if (status != T2L_OK)
 		return status;
 	norm = gradient_norm(backend, &trainer->parameters);
@@ -217,12 +273,64 @@ run_step(struct loop *loop, int64_t step, struct t2l_error *err)
 		return t2l_fail(err, T2L_EINVAL,
 		    "training: the gradient of step %lld is not finite; use a lower learning rate",
 		    (long long)step);
-	loop->tally.loss += (double)value;
+	loop->tally.loss += sums.loss;
 	loop->tally.norm += norm;
-	loop->tally.tokens += n_tokens;
+	loop->tally.tokens += (int64_t)sums.tokens;
 	loop->tally.steps++;
 	return optimiser_step(backend, &trainer->parameters, trainer->options, step, norm, err);
 }
+
+/* When one process failed, all do; and no process waits for one that is gone. */
+static enum t2l_status
+agree(struct loop *loop, enum t2l_status status, struct t2l_error *err)
+{
+	double failed = status != T2L_OK;
+	enum t2l_status summed =
+	    collective_sum(loop->trainer->collective, &failed, 1, status == T2L_OK ? err : NULL);
+
+	if (status != T2L_OK || summed != T2L_OK)
+		return status != T2L_OK ? status : summed;
+	return failed > 0 ? t2l_fail(err, T2L_EIO, "another process of the job failed") : T2L_OK;
+}
+
+/* ---- validation ---- */
+
+/* The loss of what is held out, and whether it is the best so far: then the parameters are kept. */
+static enum t2l_status
+validate(struct loop *loop, int64_t step, struct t2l_error *err)
+{
+	struct trainer *trainer = loop->trainer;
+	const struct trainer_part part = { collective_rank(trainer->collective),
+		collective_size(trainer->collective) };
+	double sums[3] = { 0 }; /* of losses, of weights, of failures */
+	enum t2l_status status, summed;
+
+	ops_reset(trainer->ops);
+	ops_record(trainer->ops, false);
+	status = loop->kind->validate(trainer, part, &sums[0], &sums[1], err);
+	sums[2] = status != T2L_OK;
+	summed = collective_sum(trainer->collective, sums, 3, status == T2L_OK ? err : NULL);
+	if (status != T2L_OK || summed != T2L_OK)
+		return status != T2L_OK ? status : summed;
+	if (sums[2] > 0)
+		return t2l_fail(err, T2L_EIO, "another process of the job failed in validation");
+	if (!(sums[1] > 0))
+		return t2l_fail(err, T2L_EINVAL,
+		    "validation: nothing could be held out: every task has one example only");
+	loop->validation_loss = sums[0] / sums[1];
+	if (!(loop->validation_loss < loop->state.best_loss)) {
+		loop->state.worse++;
+		return T2L_OK;
+	}
+	loop->state.best_loss = loop->validation_loss;
+	loop->state.best_step = step + 1;
+	loop->state.worse = 0;
+	if (loop->log != NULL)
+		status = checkpoint_save_best(trainer, err);
+	return agree(loop, status, err);
+}
+
+/* ---- reports ---- */
 
 /* Means since the last line go to the log and to the caller. False: stop. */
 static bool
@@ -240,9 +348,12 @@ report_step(struct loop *loop, int64_t step)
 		.learning_rate = (double)options->learning_rate * schedule_factor(options, step),
 		.tokens_per_s = (double)tally->tokens / fmax(1e-9, now - tally->began_s),
 		.elapsed_s = now - loop->began_s,
+		.validation_loss = loop->validation_loss,
 		.phase = "training",
 	};
 
+	if (loop->log == NULL)
+		return true;
 	progress.eta_s = progress.elapsed_s / (double)(done - loop->first_step) *
 			 (double)(options->steps - done);
 	fprintf(loop->log,
@@ -256,64 +367,225 @@ report_step(struct loop *loop, int64_t step)
 	       loop->trainer->on_progress(loop->trainer->user, &progress);
 }
 
+/* The caller speaks to the first process only; all stop at the same step. */
 static enum t2l_status
-run_steps(struct loop *loop, int64_t first_step, struct t2l_error *err)
+agree_to_go_on(struct loop *loop, bool *go_on, struct t2l_error *err)
+{
+	double stops = !*go_on;
+	enum t2l_status status = collective_sum(loop->trainer->collective, &stops, 1, err);
+
+	*go_on = stops == 0;
+	return status;
+}
+
+/* What may follow a step: validation, a line in the log, a checkpoint. *END: no further step. */
+static enum t2l_status
+after_step(struct loop *loop, int64_t step, bool *end, struct t2l_error *err)
+{
+	const struct t2l_train_options *options = loop->trainer->options;
+	const int64_t done = step + 1;
+	const bool last = done == options->steps;
+	enum t2l_status status = T2L_OK;
+	bool go_on = true;
+
+	if (options->validation > 0 && (last || done % options->validate_every == 0)) {
+		status = validate(loop, step, err);
+		if (status != T2L_OK)
+			return status;
+		if (loop->log != NULL)
+			fprintf(loop->log, "{\"step\":%lld,\"validation_loss\":%.6g}\n",
+			    (long long)step, loop->validation_loss);
+		*end = options->patience > 0 && loop->state.worse >= options->patience;
+	}
+	if (last || *end || done % options->log_every == 0) {
+		go_on = report_step(loop, step);
+		status = agree_to_go_on(loop, &go_on, err);
+	}
+	loop->state.next_step = done;
+	if (status == T2L_OK && (!go_on || last || *end || done % options->checkpoint_every == 0)) {
+		if (loop->log != NULL)
+			status = checkpoint_save(loop->trainer, &loop->state, err);
+		status = agree(loop, status, err);
+	}
+	if (status == T2L_OK && !go_on && !last && !*end)
+		status = t2l_fail(err, T2L_ECANCELLED,
+		    "stopped after step %lld; the checkpoint is saved, --resume goes on",
+		    (long long)done);
+	return status;
+}
+
+/* A run that ended early and was killed before it saved is at its end already. */
+static bool
+ended_early(const struct loop *loop)
+{
+	const struct t2l_train_options *options = loop->trainer->options;
+
+	return options->patience > 0 && loop->state.worse >= options->patience;
+}
+
+static enum t2l_status
+run_steps(struct loop *loop, struct t2l_error *err)
 {
 	struct trainer *trainer = loop->trainer;
-	const struct t2l_train_options *options = trainer->options;
 	enum t2l_status status = T2L_OK;
+	bool end = ended_early(loop);
 
-	loop->first_step = first_step;
+	loop->first_step = loop->state.next_step;
 	loop->began_s = loop->tally.began_s = now_s();
-	for (int64_t step = first_step; step < options->steps && status == T2L_OK; step++) {
-		bool last = step + 1 == options->steps, go_on = true;
-
+	for (int64_t step = loop->first_step;
+	     step < trainer->options->steps && status == T2L_OK && !end; step++) {
 		engine_lock(trainer->engine);
 		status = run_step(loop, step, err);
 		engine_unlock(trainer->engine);
-		if (status != T2L_OK)
-			break;
-		if (last || (step + 1) % options->log_every == 0)
-			go_on = report_step(loop, step);
-		if (!go_on || last || (step + 1) % options->checkpoint_every == 0)
-			status = checkpoint_save(trainer, step + 1, err);
-		if (!go_on && !last && status == T2L_OK)
-			status = t2l_fail(err, T2L_ECANCELLED,
-			    "stopped after step %lld; the checkpoint is saved, --resume goes on",
-			    (long long)step + 1);
+		if (status == T2L_OK)
+			status = after_step(loop, step, &end, err);
 	}
-	if (ferror(loop->log) && status == T2L_OK)
+	if (loop->log != NULL && ferror(loop->log) && status == T2L_OK)
 		status = t2l_fail(err, T2L_EIO, "the training log could not be written");
 	return status;
 }
 
+/* ---- before the first step ---- */
+
+/* Epochs become steps; a warm-up never outlasts the run. */
 static enum t2l_status
-run(struct trainer *trainer, const struct trainer_kind *kind, struct t2l_error *err)
+settle_steps(struct trainer *trainer, const struct trainer_kind *kind,
+    struct t2l_train_options *settled, struct t2l_error *err)
 {
-	struct loop loop = { .trainer = trainer, .kind = kind };
-	int64_t first_step = 0;
-	enum t2l_status status = kind->open(trainer, err);
+	if (settled->epochs > 0 && kind->steps_per_epoch == NULL)
+		return t2l_fail(
+		    err, T2L_EINVAL, "training: mode %s counts steps, not epochs", kind->name);
+	if (settled->epochs > 0)
+		settled->steps = settled->epochs * kind->steps_per_epoch(trainer);
+	if (settled->steps < 1 || settled->steps > 1000000000)
+		return t2l_fail(err, T2L_EINVAL, "training: %lld epochs are too many",
+		    (long long)settled->epochs);
+	if (settled->warmup_steps > settled->steps)
+		settled->warmup_steps = settled->steps;
+	return T2L_OK;
+}
+
+/* As many parts as asked for, and a multiple of the processes. */
+static enum t2l_status
+settle_parts(struct loop *loop, struct t2l_error *err)
+{
+	const struct trainer *trainer = loop->trainer;
+	int size = collective_size(trainer->collective);
+	int64_t most = loop->kind->most_parts != NULL ? loop->kind->most_parts(trainer) : 1;
+
+	loop->n_parts = (trainer->options->parts + size - 1) / size * size;
+	if (loop->n_parts > most)
+		return t2l_fail(err, T2L_EINVAL,
+		    "training: a step of this batch divides into %lld parts at most, not %d; use "
+		    "fewer micro_batches or processes, or a larger batch",
+		    (long long)most, loop->n_parts);
+	if (trainer->options->validation > 0 && loop->kind->validate == NULL)
+		return t2l_fail(err, T2L_EINVAL,
+		    "training: mode %s holds nothing out for validation", loop->kind->name);
+	return T2L_OK;
+}
+
+static enum t2l_status
+estimate(struct loop *loop, struct t2l_train_estimate *into, struct t2l_error *err)
+{
+	struct trainer *trainer = loop->trainer;
+
+	*into = (struct t2l_train_estimate){ .steps = trainer->options->steps };
+	for (size_t i = 0; i < trainer->parameters.n; i++) {
+		const struct parameter *parameter = &trainer->parameters.items[i];
+		int64_t n = tensor_count(parameter->tensor);
+
+		into->n_parameters += n;
+		into->parameters +=
+		    (uint64_t)n * sizeof(float) * (parameter->rule == UPDATE_MUON ? 3 : 4);
+	}
+	return loop->kind->estimate != NULL
+		   ? loop->kind->estimate(trainer, loop->n_parts, into, err)
+		   : T2L_OK;
+}
+
+static enum t2l_status
+refuse_too_much(struct loop *loop, struct t2l_error *err)
+{
+	const uint64_t mib = 1 << 20, limit = loop->trainer->options->max_memory;
+	struct t2l_train_estimate needs;
+	enum t2l_status status;
+
+	if (limit == 0)
+		return T2L_OK;
+	status = estimate(loop, &needs, err);
+	if (status != T2L_OK || needs.base + needs.parameters + needs.activations <= limit)
+		return status;
+	return t2l_fail(err, T2L_ENOMEM,
+	    "this training needs about %llu MiB (base %llu, parameters with gradients and moments "
+	    "%llu, activations %llu), and %llu MiB may be used; more micro_batches, activation_checkpointing or a "
+	    "smaller batch need less",
+	    (unsigned long long)((needs.base + needs.parameters + needs.activations) / mib),
+	    (unsigned long long)(needs.base / mib), (unsigned long long)(needs.parameters / mib),
+	    (unsigned long long)(needs.activations / mib), (unsigned long long)(limit / mib));
+}
+
+static enum t2l_status
+open_loop(struct loop *loop, struct t2l_train_options *settled, struct t2l_error *err)
+{
+	struct trainer *trainer = loop->trainer;
+	enum t2l_status status = loop->kind->open(trainer, err);
 
 	if (status == T2L_OK)
-		status = check_rules(trainer, kind, err);
+		status = check_rules(trainer, loop->kind, err);
+	if (status == T2L_OK)
+		status = settle_steps(trainer, loop->kind, settled, err);
+	return status == T2L_OK ? settle_parts(loop, err) : status;
+}
+
+static enum t2l_status
+start_loop(struct loop *loop, struct t2l_error *err)
+{
+	struct trainer *trainer = loop->trainer;
+	enum t2l_status status = refuse_too_much(loop, err);
+
 	if (status == T2L_OK)
 		status = parameter_set_allocate(&trainer->parameters, err);
 	if (status == T2L_OK && trainer->options->resume)
-		status = checkpoint_load(trainer, &first_step, err);
+		status = checkpoint_load(trainer, &loop->state, err);
+	if (status == T2L_OK && collective_rank(trainer->collective) == 0)
+		status = log_open(trainer->options, loop->state.next_step, &loop->log, err);
+	return status;
+}
+
+/* The result is that of the best validation. Only the first process writes. */
+static enum t2l_status
+finish_loop(struct loop *loop, struct t2l_error *err)
+{
+	struct trainer *trainer = loop->trainer;
+	enum t2l_status status = T2L_OK;
+
+	if (loop->log == NULL)
+		return T2L_OK;
+	trainer_report(trainer, "saving", trainer->options->steps, trainer->options->steps);
+	if (isfinite(loop->state.best_loss))
+		status = checkpoint_load_best(trainer, err);
 	if (status == T2L_OK)
-		status = log_open(trainer->options, first_step, &loop.log, err);
-	if (status == T2L_OK)
-		status = run_steps(&loop, first_step, err);
-	if (status == T2L_OK) {
-		trainer_report(trainer, "saving", trainer->options->steps, trainer->options->steps);
-		status = kind->save(trainer, err);
-	}
+		status = loop->kind->save(trainer, err);
 	if (status == T2L_OK)
 		checkpoint_remove(trainer->options);
-	if (loop.log != NULL)
-		fclose(loop.log);
-	parameter_set_release(&trainer->parameters); /* before the tensors it names go */
-	kind->close(trainer);
+	return status;
+}
+
+static enum t2l_status
+run(struct loop *loop, struct t2l_train_options *settled, struct t2l_error *err)
+{
+	enum t2l_status status = open_loop(loop, settled, err);
+
+	if (status == T2L_OK)
+		status = start_loop(loop, err);
+	status = agree(loop, status, err);
+	if (status == T2L_OK)
+		status = run_steps(loop, err);
+	if (status == T2L_OK)
+		status = finish_loop(loop, err);
+	if (loop->log != NULL)
+		fclose(loop->log);
 	return status;
 }
 
@@ -348,6 +620,15 @@ check_options(const struct t2l_train_options *o, struct t2l_error *err)
 		{ "batch_points", o->batch_points, 1, 100000 },
 		{ "checkpoint_every", (double)o->checkpoint_every, 1, 1e12 },
 		{ "log_every", (double)o->log_every, 1, 1e12 },
+		{ "epochs", (double)o->epochs, 0, 1e9 },
+		{ "max_tokens", o->max_tokens, 0, 1 << 24 },
+		{ "neftune_alpha", (double)o->neftune_alpha, 0, 1e3 },
+		{ "validation", (double)o->validation, 0, 0.9 },
+		{ "validate_every", (double)o->validate_every, 1, 1e12 },
+		{ "patience", o->patience, 0, 1e9 },
+		{ "parts", o->parts, 1, 1e6 },
+		{ "delta_w_scaling", (double)o->delta_w_scaling, 1e-6, 1e9 },
+		{ "batch_descriptions", o->batch_descriptions, 1, 1e5 },
 	};
 
 	if ((size_t)o->mode >= sizeof kinds / sizeof kinds[0])
@@ -389,36 +670,91 @@ make_parent(const char *output, struct t2l_error *err)
 	return T2L_OK;
 }
 
+/* What one training holds, from opening to closing. */
+struct session {
+	struct t2l_train_options settled;
+	struct trainer trainer;
+	struct loop loop;
+};
+
+static enum t2l_status
+open_session(struct session *session, struct t2l_engine *engine,
+    const struct t2l_train_options *options, struct t2l_error *err)
+{
+	enum t2l_status status = check_options(options, err);
+
+	*session = (struct session){ .settled = *options };
+	session->trainer = (struct trainer){ .engine = engine, .options = &session->settled };
+	session->loop = (struct loop){ .trainer = &session->trainer,
+		.kind = kinds[options->mode],
+		.n_parts = 1,
+		.validation_loss = (double)NAN,
+		.state = { .best_loss = (double)INFINITY } };
+	if (status != T2L_OK)
+		return status;
+	session->trainer.ops = ops_create(engine_backend(engine));
+	return session->trainer.ops != NULL ? T2L_OK
+					    : t2l_fail(err, T2L_ENOMEM, "training: out of memory");
+}
+
+static void
+close_session(struct session *session)
+{
+	struct trainer *trainer = &session->trainer;
+
+	/* Its gradients go before the tensors it names. */
+	parameter_set_release(&trainer->parameters);
+	if (trainer->run != NULL)
+		session->loop.kind->close(trainer);
+	if (trainer->ops != NULL)
+		ops_free(trainer->ops);
+	collective_close(trainer->collective);
+}
+
 enum t2l_status
 t2l_train(struct t2l_engine *engine, const struct t2l_train_options *options,
     t2l_train_callback *on_progress, void *user, struct t2l_error *err)
 {
-	struct trainer trainer = {
-		.engine = engine,
-		.options = options,
-		.on_progress = on_progress,
-		.user = user,
-	};
+	struct session session;
 	struct t2l_error own;
 	enum t2l_status status;
 
 	if (err == NULL)
 		err = &own;
 	*err = (struct t2l_error){ 0 };
-	status = check_options(options, err);
-	if (status != T2L_OK)
-		return status;
-	if (options->resume && is_finished(options)) {
-		trainer_report(&trainer, "finished before", options->steps, options->steps);
-		return T2L_OK;
+	status = open_session(&session, engine, options, err);
+	session.trainer.on_progress = on_progress;
+	session.trainer.user = user;
+	if (status == T2L_OK && options->resume && is_finished(options)) {
+		trainer_report(&session.trainer, "finished before", options->steps, options->steps);
+	} else {
+		if (status == T2L_OK)
+			status = make_parent(options->output, err);
+		if (status == T2L_OK && options->distributed)
+			status = collective_open(&session.trainer.collective, err);
+		if (status == T2L_OK)
+			status = run(&session.loop, &session.settled, err);
 	}
-	status = make_parent(options->output, err);
-	if (status != T2L_OK)
-		return status;
-	trainer.ops = ops_create(engine_backend(engine));
-	if (trainer.ops == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
-	status = run(&trainer, kinds[options->mode], err);
-	ops_free(trainer.ops);
+	close_session(&session);
+	return status;
+}
+
+enum t2l_status
+t2l_train_estimate(struct t2l_engine *engine, const struct t2l_train_options *options,
+    struct t2l_train_estimate *into, struct t2l_error *err)
+{
+	struct session session;
+	struct t2l_error own;
+	enum t2l_status status;
+
+	if (err == NULL)
+		err = &own;
+	*err = (struct t2l_error){ 0 };
+	status = open_session(&session, engine, options, err);
+	if (status == T2L_OK)
+		status = open_loop(&session.loop, &session.settled, err);
+	if (status == T2L_OK)
+		status = estimate(&session.loop, into, err);
+	close_session(&session);
 	return status;
 }

@@ -13,9 +13,12 @@
 #include "engine/tensor/ops.h"
 #include "engine/training/parameters.h"
 
+struct collective;
+
 struct trainer {
 	struct t2l_engine *engine;
-	const struct t2l_train_options *options;
+	const struct t2l_train_options *options; /* with the steps that epochs come to */
+	struct collective *collective;		 /* NULL: this process alone */
 	struct ops *ops;
 	struct parameter_set parameters;
 	void *run; /* the kind's own */
@@ -24,21 +27,38 @@ struct trainer {
 	void *user;
 };
 
+/* One of the parts that a step's batch is divided into. */
+struct trainer_part {
+	int index, count;
+};
+
 struct trainer_kind {
 	const char *name;
 	/* Opens what it needs and adds its parameters to the set (unallocated). */
 	enum t2l_status (*open)(struct trainer *trainer, struct t2l_error *err);
-	/* Records the forward pass of STEP. -> the loss, or NULL with the error in ERR or in the
-	 * ops. *n_tokens: tokens that went through the decoder or encoder. */
-	struct tensor *(*loss)(
-	    struct trainer *trainer, int64_t step, int64_t *n_tokens, struct t2l_error *err);
+	/* Records the forward pass of a part of STEP. -> what it adds to the step's loss, or NULL
+	 * with the error in ERR or in the ops. *n_tokens: tokens that went through the decoder or
+	 * encoder. */
+	struct tensor *(*loss)(struct trainer *trainer, int64_t step, struct trainer_part part,
+	    int64_t *n_tokens, struct t2l_error *err);
+	/* Into how many parts a step can be divided at most; NULL: 1. */
+	int64_t (*most_parts)(const struct trainer *trainer);
+	/* NULL: such a training knows no epochs. */
+	int64_t (*steps_per_epoch)(const struct trainer *trainer);
+	/* Adds what the examples held out come to, those of PART: losses and their weight. NULL:
+	 * nothing can be held out. */
+	enum t2l_status (*validate)(struct trainer *trainer, struct trainer_part part, double *sum,
+	    double *weight, struct t2l_error *err);
+	/* Bytes of the frozen base, and of the activations of a step's largest part. */
+	enum t2l_status (*estimate)(struct trainer *trainer, int n_parts,
+	    struct t2l_train_estimate *estimate, struct t2l_error *err);
 	/* Writes the finished thing to options->output. */
 	enum t2l_status (*save)(struct trainer *trainer, struct t2l_error *err);
 	void (*close)(struct trainer *trainer); /* also after a failed open */
 };
 
 extern const struct trainer_kind trainer_base, trainer_lora, trainer_multi_task, trainer_supervised,
-    trainer_encoder;
+    trainer_encoder, trainer_reconstruction;
 
 /* Streams of random_at(): what a step draws for. */
 enum random_stream {
@@ -48,7 +68,10 @@ enum random_stream {
 	STREAM_EXAMPLES,
 	STREAM_DROPOUT,
 	STREAM_ROWS,
-	STREAM_TEXTS
+	STREAM_TEXTS,
+	STREAM_HELD_OUT,
+	STREAM_NOISE,
+	STREAM_REFINE
 };
 
 /* The deck: task number SLOT of step STEP when PER_STEP are dealt from N, each equally often; every
@@ -69,11 +92,24 @@ bool trainer_report(struct trainer *trainer, const char *phase, int64_t done, in
 
 /* ---- checkpoint.c: OUTPUT.checkpoint, one safetensors with parameters and moments ---- */
 
+/* Where a run stands. */
+struct run_state {
+	int64_t next_step;
+	double best_loss; /* of validation; INFINITY: none yet */
+	int64_t best_step;
+	int worse; /* validations since */
+};
+
 void checkpoint_path(const struct t2l_train_options *options, char *path, size_t size);
 enum t2l_status checkpoint_save(
-    const struct trainer *trainer, int64_t next_step, struct t2l_error *err);
-/* *next_step stays 0 when there is none. T2L_EMISMATCH when it was made with other options. */
-enum t2l_status checkpoint_load(struct trainer *trainer, int64_t *next_step, struct t2l_error *err);
-void checkpoint_remove(const struct t2l_train_options *options);
+    const struct trainer *trainer, const struct run_state *state, struct t2l_error *err);
+/* STATE stays as it is when there is none. T2L_EMISMATCH when it was made with other options. How a
+ * step is divided is no such option: a run of two processes can go on alone. */
+enum t2l_status checkpoint_load(
+    struct trainer *trainer, struct run_state *state, struct t2l_error *err);
+/* OUTPUT.best: the parameters with the best validation loss. */
+enum t2l_status checkpoint_save_best(const struct trainer *trainer, struct t2l_error *err);
+enum t2l_status checkpoint_load_best(struct trainer *trainer, struct t2l_error *err);
+void checkpoint_remove(const struct t2l_train_options *options); /* both */
 
 #endif

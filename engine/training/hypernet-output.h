@@ -1,0 +1,25 @@
+/*
+ * training/hypernet-output.h - what the two ways of training a hypernet share: its shape, its
+ * parameters, its file.
+ */
+#ifndef ENGINE_TRAINING_HYPERNET_OUTPUT_H
+#define ENGINE_TRAINING_HYPERNET_OUTPUT_H
+
+#include "engine/hypernet/hypernet.h"
+#include "engine/models/encoder.h"
+#include "engine/training/trainer.h"
+
+/* The part that the options say; embedding size, layers, modules and LoRA are the caller's. */
+enum t2l_status hypernet_config_of(
+    const struct t2l_train_options *options, struct hypernet_config *config, struct t2l_error *err);
+/* Everything that is trained of it. */
+enum t2l_status hypernet_add_parameters(
+    struct trainer *trainer, struct hypernet_network *network, struct t2l_error *err);
+/* Results and gradients of a recorded pass for N_TASKS embeddings. */
+uint64_t hypernet_training_bytes(const struct hypernet_config *config, int64_t n_tasks);
+/* Writes options->output. */
+enum t2l_status hypernet_write(struct trainer *trainer, const struct hypernet_network *network,
+    const char *base_name, const char *base_fingerprint, const struct text_encoder *encoder,
+    struct t2l_error *err);
+
+#endif

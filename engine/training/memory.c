@@ -1,0 +1,34 @@
+/* memory.c - estimates what training takes before it begins. */
+
+#include "engine/training/memory.h"
+
+/* Numbers a row of one layer leaves on the tape: the results of decoder.c's run_layer(), in order.
+ */
+static uint64_t
+layer_numbers(const struct decoder_config *config)
+{
+	uint64_t d = (uint64_t)config->hidden_size, f = (uint64_t)config->ffn_size;
+	uint64_t q = (uint64_t)config->n_heads * (uint64_t)config->head_dim;
+	uint64_t k = (uint64_t)config->n_kv_heads * (uint64_t)config->head_dim;
+	uint64_t attention =
+	    d /* norm */ + q + 2 * k + q + k /* turned */ + q /* out */ + d /* o */ + d;
+	uint64_t mlp = d /* norm */ + 3 * f /* gate, up, their product */ + d + d;
+
+	return attention + mlp;
+}
+
+uint64_t
+decoder_training_bytes(
+    const struct decoder_config *config, int64_t n_rows, int64_t n_outputs, bool recompute)
+{
+	uint64_t rows = (uint64_t)n_rows, outputs = (uint64_t)n_outputs;
+	uint64_t d = (uint64_t)config->hidden_size, layers = (uint64_t)config->n_layers;
+	uint64_t numbers = rows * d; /* embeddings, without gradient */
+	uint64_t ends = outputs * (2 * d + (uint64_t)config->vocab_size);
+
+	if (recompute)
+		numbers += 2 * rows * (layers * d + layer_numbers(config));
+	else
+		numbers += 2 * rows * layers * layer_numbers(config);
+	return (numbers + 2 * ends) * sizeof(float);
+}
