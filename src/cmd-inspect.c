@@ -10,11 +10,14 @@
 
 #include "src/command.h"
 #include "src/inspect-model.h"
+#include "src/heat-map.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
 static const struct option_spec options[] = {
 	{ "norms", 0, OPTION_FLAG, 0, "of an adapter: the norm of its change, module by module" },
+	{ "spectrum", 0, OPTION_FLAG, 0,
+	    "of an adapter: norms as a map, singular values, effective rank, health" },
 	{ "against", 0, OPTION_ADAPTER, 0, "cosine with this adapter, module by module" },
 	{ "tensors", 0, OPTION_FLAG, 0, "list the tensors" },
 	{ "context", 0, OPTION_INTEGER, 0, "of a model: tokens that memory is told for",
@@ -86,11 +89,19 @@ add_norms(
 		cJSON *item = cJSON_CreateObject();
 
 		cJSON_AddItemToArray(list, item);
-		cJSON_AddNumberToObject(item, "layer", norms[i].layer);
+		if (norms[i].layer >= 0)
+			cJSON_AddNumberToObject(item, "layer", norms[i].layer);
 		cJSON_AddStringToObject(item, "module", norms[i].module);
+		if (norms[i].expert >= 0)
+			cJSON_AddNumberToObject(item, "expert", norms[i].expert);
 		cJSON_AddNumberToObject(item, "norm", norms[i].norm);
-		say(ctx, "  layer %3d  %-10s  |dW| %10.4f", norms[i].layer, norms[i].module,
-		    norms[i].norm);
+		if (norms[i].layer >= 0)
+			say(ctx, "  layer %3d  ", norms[i].layer);
+		else
+			say(ctx, "  %-9s  ", "ends");
+		if (norms[i].expert >= 0)
+			say(ctx, "expert %3d  ", norms[i].expert);
+		say(ctx, "%-10s  |dW| %10.4f", norms[i].module, norms[i].norm);
 		if (against != NULL) {
 			cJSON_AddNumberToObject(item, "cosine", norms[i].cosine);
 			say(ctx, "  cosine %7.4f", norms[i].cosine);
@@ -99,6 +110,86 @@ add_norms(
 	}
 	t2l_free(norms);
 	return true;
+}
+
+static cJSON *
+spectrum_json(const struct t2l_module_spectrum *s)
+{
+	cJSON *item = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(item, "layer", s->layer);
+	cJSON_AddStringToObject(item, "module", s->module);
+	if (s->expert >= 0)
+		cJSON_AddNumberToObject(item, "expert", s->expert);
+	cJSON_AddNumberToObject(item, "norm", s->norm);
+	cJSON_AddItemToObject(
+	    item, "singular_values", cJSON_CreateDoubleArray(s->singular_values, s->rank));
+	cJSON_AddNumberToObject(item, "effective_rank", s->effective_rank);
+	cJSON_AddNumberToObject(item, "sparsity", s->sparsity);
+	cJSON_AddNumberToObject(item, "largest_a", s->largest_a);
+	cJSON_AddNumberToObject(item, "largest_b", s->largest_b);
+	cJSON_AddBoolToObject(item, "does_nothing", s->does_nothing);
+	cJSON_AddBoolToObject(item, "is_outlier", s->is_outlier);
+	return item;
+}
+
+/* A bar for each singular value, against the largest. */
+static void
+say_spectrum(struct context *ctx, const struct t2l_module_spectrum *s)
+{
+	static const char *const bars[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	char place[48];
+	double largest = s->singular_values[0];
+
+	snprintf(place, sizeof place, s->expert >= 0 ? "%s %d" : "%s", s->module, s->expert);
+	say(ctx, "  %5d  %-14s |dW| %9.4g  largest %9.4g  effective rank %5.1f of %-4d ", s->layer,
+	    place, s->norm, largest, s->effective_rank, s->rank);
+	for (int i = 0; i < s->rank && i < 16; i++)
+		say(ctx, "%s",
+		    bars[largest > 0 ? (int)(s->singular_values[i] / largest * 8 + 0.5) : 0]);
+	say(ctx, "%s%s%s\n", s->rank > 16 ? "..." : "", s->does_nothing ? "  does nothing" : "",
+	    s->is_outlier ? "  outlier" : "");
+}
+
+static bool
+add_spectra(struct context *ctx, const struct t2l_adapter *adapter, cJSON *object)
+{
+	struct t2l_module_spectrum *spectra;
+	struct heat_map *map = heat_map_new();
+	struct t2l_error err;
+	size_t n, n_idle = 0, n_outliers = 0;
+	double sparsity = 0;
+	bool fine = map != NULL;
+	cJSON *list;
+
+	if (!fine) {
+		context_fail(ctx, "out of memory");
+	} else if (t2l_adapter_spectra(adapter, &spectra, &n, &err) != T2L_OK) {
+		context_fail_error(ctx, &err);
+		fine = false;
+	} else {
+		list = cJSON_AddArrayToObject(object, "spectra");
+		for (size_t i = 0; i < n; i++) {
+			cJSON_AddItemToArray(list, spectrum_json(&spectra[i]));
+			fine = fine && heat_map_add(map, spectra[i].layer, spectra[i].module,
+					   spectra[i].norm);
+			n_idle += spectra[i].does_nothing;
+			n_outliers += spectra[i].is_outlier;
+			sparsity += spectra[i].sparsity / (double)n;
+		}
+		say(ctx, "|dW|, layer by module\n");
+		heat_map_print(ctx, map, 0, 0);
+		say(ctx, "singular values\n");
+		for (size_t i = 0; i < n; i++)
+			say_spectrum(ctx, &spectra[i]);
+		say(ctx,
+		    "health: all numbers finite, %zu of %zu modules do nothing, %zu outliers, "
+		    "%.1f%% zeros\n",
+		    n_idle, n, n_outliers, 100 * sparsity);
+		t2l_free(spectra);
+	}
+	heat_map_free(map);
+	return fine;
 }
 
 static int
@@ -119,6 +210,8 @@ inspect_adapter(struct context *ctx, const struct options *opt, const struct t2l
 	cJSON_AddStringToObject(object, "modules", facts->modules);
 	cJSON_AddStringToObject(object, "lineage", facts->lineage);
 	cJSON_AddStringToObject(object, "hash", facts->hash);
+	cJSON_AddStringToObject(object, "note", facts->note);
+	cJSON_AddBoolToObject(object, "gguf_rows", facts->gguf_rows);
 	cJSON_AddNumberToObject(object, "rank", facts->rank);
 	cJSON_AddNumberToObject(object, "alpha", facts->lora_alpha);
 	cJSON_AddBoolToObject(object, "rslora", facts->use_rslora);
@@ -135,9 +228,15 @@ inspect_adapter(struct context *ctx, const struct options *opt, const struct t2l
 	say_pair(ctx, "modules", facts->modules);
 	say_pair(ctx, "lineage", facts->lineage);
 	say_pair(ctx, "hash", facts->hash);
+	say_pair(ctx, "note", facts->note);
+	if (facts->gguf_rows)
+		say_pair(ctx, "rows",
+		    "of q and k in GGUF's order, head size not told; other formats need the base");
 	fine = add_tensors(ctx, adapter, object, option_flag(opt, "tensors"));
 	if (fine && (option_flag(opt, "norms") || option_text(opt, "against") != NULL))
 		fine = add_norms(ctx, adapter, option_text(opt, "against"), object);
+	if (fine && option_flag(opt, "spectrum"))
+		fine = add_spectra(ctx, adapter, object);
 	say_json(ctx, object);
 	return fine ? 0 : 1;
 }
