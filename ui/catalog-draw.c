@@ -103,6 +103,16 @@ add_parents(struct catalog *catalog, const struct store_adapter *adapter, struct
 }
 
 static void
+cut_name(struct buffer *name, int columns)
+{
+	struct buffer cut = { 0 };
+
+	draw_cut_name(buffer_string(name), columns, &cut);
+	buffer_free(name);
+	*name = cut;
+}
+
+static void
 draw_row(struct catalog *catalog, struct area area, int row, const struct store_adapter *adapter,
     const int widths[N_COLUMNS], bool selected)
 {
@@ -124,6 +134,8 @@ draw_row(struct catalog *catalog, struct area area, int row, const struct store_
 		catalog_cell(adapter, (enum catalog_column)c, now, draw_symbol(SYMBOL_DASH), &text);
 		if (c == COLUMN_TASK)
 			add_parents(catalog, adapter, &text);
+		if (c == COLUMN_NAME)
+			cut_name(&text, widths[c]);
 		draw_short(area, row, column, widths[c], role, buffer_string(&text));
 		column += widths[c] + COLUMN_GAP;
 	}

@@ -141,6 +141,20 @@ count_lines(const struct buffer *text)
 	return n;
 }
 
+/* A window that came only because the command took its time goes with it: the status line has room
+ * for what it said, and the next key is not swallowed by closing it. */
+static void
+close_if_brief(struct command_panel *panel, size_t n_lines)
+{
+	struct workbench *workbench = panel->workbench;
+
+	if (!panel->open || n_lines > 1 || workbench->n_popups == 0 ||
+	    workbench->popups[workbench->n_popups - 1] != &panel->view)
+		return;
+	panel->open = false;
+	workbench_pop(workbench);
+}
+
 static void
 command_ended(struct command_panel *panel, struct command_job *command)
 {
@@ -152,6 +166,7 @@ command_ended(struct command_panel *panel, struct command_job *command)
 	if (command->job.generation == panel->shown_job) {
 		panel->failed = command->status != 0;
 		panel->view.wake_ms = 0;
+		close_if_brief(panel, n_lines);
 		if (command->status == 130)
 			workbench_status(workbench, ROLE_WARN, "cancelled: %s", command->line);
 		else if (n_lines > 1 && !panel->open && !panel->dismissed)

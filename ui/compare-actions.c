@@ -13,6 +13,8 @@
 
 /* ---- a new lane ---- */
 
+static void ask_lane(struct compare *compare, const char *initial);
+
 static void
 add_answered(void *user, const char *text)
 {
@@ -23,6 +25,7 @@ add_answered(void *user, const char *text)
 	if (text == NULL || text[0] == '\0')
 		return;
 	if (!lane_parse(compare->view->host->store, text, &parsed, message, sizeof message)) {
+		ask_lane(compare, text);
 		workbench_status(compare->view->workbench, ROLE_BAD, "%s", message);
 		return;
 	}
@@ -64,12 +67,18 @@ add_completions(void *user, const char *text)
 	return words;
 }
 
+static void
+ask_lane(struct compare *compare, const char *initial)
+{
+	workbench_ask(compare->view->workbench, "Add a lane: base, NAME, or NAME:0.5+NAME:0.5",
+	    initial, add_completions, add_answered, compare);
+}
+
 void
 compare_ask_lane(struct compare *compare)
 {
 	compare->first_start = false;
-	workbench_ask(compare->view->workbench, "Add a lane: base, NAME, or NAME:0.5+NAME:0.5",
-	    NULL, add_completions, add_answered, compare);
+	ask_lane(compare, NULL);
 }
 
 /* ---- blind and votes ---- */

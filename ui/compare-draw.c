@@ -9,6 +9,12 @@
 #include "ui/compare.h"
 #include "ui/field.h"
 
+enum {
+	SHORTEST_CUT = 16,	  /* below, the beginning of a name says more than its two ends */
+	TITLE_EDGES = 4,	  /* of a box: corners and blanks beside the title */
+	LANE_SETTINGS_COLUMNS = 8 /* "T 0.25" on the right */
+};
+
 static const char *
 first_line(const char *text, char *out, size_t size)
 {
@@ -77,11 +83,14 @@ draw_prompt(struct compare *compare, struct area area)
 
 /* ---- lanes ---- */
 
+/* In at most COLUMNS. */
 static void
-pane_title(const struct compare *compare, size_t place, char *out, size_t size)
+pane_title(const struct compare *compare, size_t place, int columns, char *out, size_t size)
 {
 	size_t at = compare->order[place];
 	const struct lane *lane = compare->lanes[at];
+	const char *fresh = lane->fresh && lane->n_parts == 1 ? " (new)" : "";
+	struct buffer name = { 0 };
 	char label[1200];
 
 	if (compare->blind) {
@@ -89,11 +98,17 @@ pane_title(const struct compare *compare, size_t place, char *out, size_t size)
 		return;
 	}
 	lane_label(lane, label, sizeof label);
+	columns -= 3;
 	if (lane->draft && compare->draft_task != NULL)
-		snprintf(out, size, "%c  %s", 'A' + (char)at, compare->draft_task);
+		buffer_text(&name, compare->draft_task);
+	else if (draw_width(label) + draw_width(fresh) <= columns)
+		buffer_printf(&name, "%s%s", label, fresh);
+	else if (lane->n_parts == 1 && columns >= SHORTEST_CUT)
+		draw_cut_name(label, columns, &name);
 	else
-		snprintf(out, size, "%c  %s%s", 'A' + (char)at, label,
-		    lane->fresh && lane->n_parts == 1 ? " (new)" : "");
+		buffer_text(&name, label);
+	snprintf(out, size, "%c  %s", 'A' + (char)at, buffer_string(&name));
+	buffer_free(&name);
 }
 
 static void
@@ -105,7 +120,7 @@ draw_tabs(const struct compare *compare, struct area row)
 	for (size_t place = 0; place < compare->n_lanes; place++) {
 		bool chosen = place == compare->cursor;
 
-		pane_title(compare, place, title, sizeof title);
+		pane_title(compare, place, chosen ? 24 : 12, title, sizeof title);
 		column += draw_string(row, 0, column, ROLE_TEXT, " ");
 		column += draw_short(
 		    row, 0, column, chosen ? 24 : 12, chosen ? ROLE_SELECTED : ROLE_DIM, title);
@@ -120,14 +135,20 @@ draw_lanes(struct compare *compare, struct area area)
 
 	if (across < compare->n_lanes) {
 		draw_tabs(compare, area_top(&area, 1));
-		pane_title(compare, compare->cursor, title, sizeof title);
+		pane_title(
+		    compare, compare->cursor, area.columns - TITLE_EDGES, title, sizeof title);
 		lane_pane_draw(compare, compare_cursor(compare), area, title, true);
 		return;
 	}
 	for (size_t place = 0; place < compare->n_lanes; place++) {
-		pane_title(compare, place, title, sizeof title);
-		lane_pane_draw(compare, compare->lanes[compare->order[place]],
-		    area_column(area, (int)place, (int)across), title, place == compare->cursor);
+		const struct lane *lane = compare->lanes[compare->order[place]];
+		struct area pane = area_column(area, (int)place, (int)across);
+		int room = pane.columns - TITLE_EDGES -
+			   (lane->own_sampling && !lane->draft ? LANE_SETTINGS_COLUMNS : 0);
+
+		pane_title(compare, place, room, title, sizeof title);
+		lane_pane_draw(compare, compare->lanes[compare->order[place]], pane, title,
+		    place == compare->cursor);
 	}
 }
 

@@ -76,8 +76,8 @@ save_file(struct save_job *job, bool recorded, const char *why)
 	else
 		buffer_printf(&message, "cannot write '%s': %s; ", job->path, fault);
 	if (recorded)
-		buffer_printf(&message, "%scomparison %lld %s in the catalog",
-		    written ? "and " : "", (long long)job->record->id, written ? "" : "is");
+		buffer_printf(&message, "%scomparison %lld%s in the catalog", written ? "and " : "",
+		    (long long)job->record->id, written ? "" : " is");
 	else
 		buffer_printf(&message, "but not in the catalog: %s", why);
 	snprintf(job->message, sizeof job->message, "%s", buffer_string(&message));

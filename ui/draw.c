@@ -236,6 +236,30 @@ draw_short(struct area area, int row, int column, int columns, enum role role, c
 	return used;
 }
 
+/* Names made from tasks begin alike ("translate-english-word-..."): two thirds are kept of the end.
+ */
+void
+draw_cut_name(const char *text, int columns, struct buffer *out)
+{
+	struct buffer buffer = { 0 };
+	const char *visible = shown(&buffer, text, strlen(text)), *end;
+
+	if (text_width(visible) <= columns || columns < 3) {
+		buffer_append(out, visible, text_fit(visible, columns));
+	} else {
+		int head = (columns - 1) / 3, tail = columns - 1 - head;
+
+		buffer_append(out, visible, text_fit(visible, head));
+		buffer_text(out, draw_symbol(SYMBOL_ELLIPSIS));
+		for (end = visible; text_width(end) > tail;)
+			do
+				end++;
+			while (((unsigned char)*end & 0xc0) == 0x80);
+		buffer_text(out, end);
+	}
+	buffer_free(&buffer);
+}
+
 void
 draw_right(struct area area, int row, enum role role, const char *text)
 {

@@ -61,6 +61,9 @@ int draw_format(struct area area, int row, int column, enum role role, const cha
 /* The same, cut with an ellipsis ("translate the Eng…") to at most COLUMNS. */
 int draw_short(
     struct area area, int row, int column, int columns, enum role role, const char *text);
+/* TEXT made visible and cut in its middle ("tran…-french") to at most COLUMNS, appended to OUT. */
+struct buffer;
+void draw_cut_name(const char *text, int columns, struct buffer *out);
 /* Ends at the area's right edge. */
 void draw_right(struct area area, int row, enum role role, const char *text);
 /* Columns TEXT takes after it was made visible. */

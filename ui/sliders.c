@@ -48,10 +48,13 @@ sliders_draw(struct view *view, struct area area)
 		const struct lane_part *part = &lane->parts[i];
 		enum role role = i == sliders->row ? ROLE_FOCUS : ROLE_TEXT;
 		int row = (int)i + 1, bar = inside.columns - NAME_COLUMNS - 14;
+		struct buffer name = { 0 };
 
 		if (i == sliders->row)
 			draw_string(inside, row, 0, role, draw_symbol(SYMBOL_ARROW));
-		draw_short(inside, row, 2, NAME_COLUMNS, role, part->name);
+		draw_cut_name(part->name, NAME_COLUMNS, &name);
+		draw_string(inside, row, 2, role, buffer_string(&name));
+		buffer_free(&name);
 		draw_bar(inside, row, NAME_COLUMNS + 3, bar, part->weight / SLIDER_MOST);
 		draw_format(
 		    inside, row, NAME_COLUMNS + bar + 5, role, "%6.2f", (double)part->weight);
