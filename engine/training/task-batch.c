@@ -103,15 +103,23 @@ task_batch_loss(struct ops *ops, const struct decoder *decoder, const struct bat
 static enum t2l_status
 parse_modules(struct task_run *run, const char *list, struct t2l_error *err)
 {
+	const struct decoder_config *config = &run->base->decoder.config;
 	bool flags[N_MODULES] = { false };
 	const char *bad;
 
 	if (!module_set_parse(list, flags, &bad))
 		return t2l_fail(
 		    err, T2L_EINVAL, "modules '%s': '%s' is no module of this base", list, bad);
-	for (int module = 0; module < N_MODULES; module++)
+	for (int module = 0; module < N_MODULES; module++) {
+		if (flags[module] && decoder_module_in(config, (enum module)module) == 0)
+			return t2l_fail(err, T2L_EINVAL,
+			    "modules '%s': base '%s' (%s) has no '%s'; doc/formats.md lists what "
+			    "each family has",
+			    list, run->base->facts.name, config->kind->name,
+			    module_name((enum module)module));
 		if (flags[module])
 			run->modules[run->n_modules++] = (enum module)module;
+	}
 	return T2L_OK;
 }
 
