@@ -12,8 +12,10 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "src/adapter-checks.h"
 #include "src/adapter-output.h"
 #include "src/command.h"
+#include "src/few-shot.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
@@ -40,6 +42,14 @@ static const struct option_spec options[] = {
 	{ "architecture", 0, OPTION_TEXT, 0, "refuse unless the base is of this architecture" },
 	{ "validate", 0, OPTION_FLAG, 0,
 	    "check numbers and fit to the base before it is reported" },
+	{ "examples", 0, OPTION_PATH, 0,
+	    "examples of the task (JSONL): without --task they choose the description" },
+	{ "candidates", 0, OPTION_PATH, 0,
+	    "descriptions to choose from: one a line, or a task suite; without it the demo's" },
+	{ "refine", 0, OPTION_INTEGER, 0, "steps of fine-tuning on the examples", .min = 1,
+	    .max = 100000 },
+	{ "refine-rate", 0, OPTION_NUMBER, 0, "learning rate of these steps", .fallback = "1e-3",
+	    .min = 1e-9, .max = 10 },
 	{ "workers", 'w', OPTION_INTEGER, 0, "lines of a batch file in work at once; 0: 32",
 	    .min = 0, .max = 256, .setting = "generate.workers" },
 	{ "config", 0, OPTION_PATH, 0, "settings file (TOML or YAML)" },
@@ -151,6 +161,7 @@ struct run {
 	const char **tags;
 	size_t n_tags;
 	bool keep, peft, one;
+	struct few_shot few; /* --examples; else its suite is NULL */
 };
 
 static double
@@ -208,22 +219,22 @@ output_path(const struct run *run, const struct job *job, size_t index, char *pa
 	return true;
 }
 
+/* The checks of t2l validate. */
 static bool
 check(const struct run *run, const struct t2l_adapter *adapter)
 {
-	struct t2l_error err;
-	bool other_base;
+	const struct check_options look = { .model = run->model };
+	struct checks checks;
 
 	if (run->model == NULL || !option_flag(run->options, "validate"))
 		return true;
-	if (t2l_adapter_check(adapter, run->model, &other_base, &err) != T2L_OK) {
-		context_fail_error(run->ctx, &err);
-		return false;
+	checks_run(adapter, &look, &checks);
+	for (size_t i = 0; i < checks.n; i++) {
+		if (checks.results[i].outcome == CHECK_WRONG)
+			context_fail(
+			    run->ctx, "%s: %s", checks.results[i].name, checks.results[i].text);
 	}
-	if (other_base)
-		context_fail(run->ctx, "the adapter was made for other weights than those of '%s'",
-		    t2l_model_facts(run->model)->name);
-	return !other_base;
+	return !checks.wrong;
 }
 
 static void
@@ -254,7 +265,7 @@ tell(const struct run *run, const struct job *job, const struct t2l_adapter *ada
 }
 
 static bool
-finish_job(const struct run *run, const struct job *job, size_t index,
+write_job(const struct run *run, const struct job *job, size_t index,
     const struct t2l_adapter *adapter, double ms)
 {
 	struct kept kept = { 0 };
@@ -280,10 +291,27 @@ finish_job(const struct run *run, const struct job *job, size_t index,
 	return true;
 }
 
+static bool
+finish_job(struct run *run, const struct job *job, size_t index, const struct t2l_adapter *adapter,
+    double ms)
+{
+	struct t2l_adapter *refined;
+	bool fine;
+
+	if (!option_given(run->options, "refine"))
+		return write_job(run, job, index, adapter, ms);
+	if (!few_shot_refine(&run->few, adapter, option_integer(run->options, "refine"),
+		option_number(run->options, "refine-rate"), &refined))
+		return false;
+	fine = write_job(run, job, index, refined, ms);
+	t2l_adapter_close(refined);
+	return fine;
+}
+
 /* Embeds and generates N jobs at once; given embeddings are taken instead of the tasks' when not
  * NULL. */
 static bool
-run_some(const struct run *run, const struct job *jobs, size_t first, size_t n, const float *given)
+run_some(struct run *run, const struct job *jobs, size_t first, size_t n, const float *given)
 {
 	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
 	float *embeddings = calloc(n * size, sizeof *embeddings);
@@ -368,7 +396,8 @@ open_things(struct run *run)
 	if (option_text(run->options, "embedding") == NULL &&
 	    (!workplace_encoder(ctx, option_text(run->options, "encoder"), &run->encoder)))
 		return false;
-	if (architecture == NULL && !option_flag(run->options, "validate"))
+	if (architecture == NULL && !option_flag(run->options, "validate") &&
+	    !option_given(run->options, "examples"))
 		return true;
 	if (!workplace_model(ctx, option_text(run->options, "base-model"), &run->model))
 		return false;
@@ -398,6 +427,32 @@ collect(struct context *ctx, const struct options *opt, struct jobs *jobs)
 	return file == NULL || read_batch(ctx, file, jobs);
 }
 
+/* --examples: read, and (when nothing else says what is wanted) turned into a description. */
+static bool
+take_examples(struct run *run, struct jobs *jobs)
+{
+	const char *path = option_text(run->options, "examples");
+	char *task;
+	bool fine;
+
+	if (path == NULL)
+		return true;
+	run->few.ctx = run->ctx;
+	run->few.model = run->model;
+	run->few.hypernet = run->hypernet;
+	run->few.encoder = run->encoder;
+	run->few.candidates = option_text(run->options, "candidates");
+	if (!few_shot_open(&run->few, path))
+		return false;
+	if (jobs->n > 0 || option_text(run->options, "embedding") != NULL)
+		return true;
+	if (!few_shot_describe(&run->few, &task))
+		return false;
+	fine = add_job(run->ctx, jobs, task, NULL, NULL, 0);
+	free(task);
+	return fine;
+}
+
 static int
 generate_run(struct context *ctx, const struct options *opt)
 {
@@ -419,9 +474,12 @@ generate_run(struct context *ctx, const struct options *opt)
 	for (size_t i = 0; run.tags != NULL && i < run.n_tags; i++)
 		run.tags[i] = option_nth(opt, "tag", i);
 	if (option_count(opt, "task") == 0 && option_text(opt, "batch-file") == NULL &&
-	    embedding == NULL)
-		status = context_usage(ctx, "--task, --batch-file or --embedding is wanted");
-	else if (collect(ctx, opt, &jobs) && open_things(&run)) {
+	    embedding == NULL && !option_given(opt, "examples"))
+		status =
+		    context_usage(ctx, "--task, --batch-file, --embedding or --examples is wanted");
+	else if (option_given(opt, "refine") && !option_given(opt, "examples"))
+		status = context_usage(ctx, "--refine wants --examples");
+	else if (collect(ctx, opt, &jobs) && open_things(&run) && take_examples(&run, &jobs)) {
 		size_t n = 0;
 		struct t2l_error err;
 
@@ -445,6 +503,7 @@ generate_run(struct context *ctx, const struct options *opt)
 		}
 	}
 	t2l_free(given);
+	few_shot_close(&run.few);
 	free_jobs(&jobs);
 	free(run.tags);
 	return status;

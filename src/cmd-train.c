@@ -1,259 +1,59 @@
-/* t2l train - train a base, LoRA adapters, a hypernet or a task encoder from a recipe. */
+/* t2l train - train a base, adapters, hypernets or an encoder by a recipe. */
 
 #include "config.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/config-file.h"
+#include "base/file.h"
 #include "src/command.h"
+#include "src/loss-plot.h"
 #include "src/options.h"
+#include "src/train-recipe.h"
 #include "src/workplace.h"
 
-static const char *const mode_names[] = { "base", "lora", "multi-task", "supervised", "encoder",
-	NULL };
-static const enum t2l_train_mode modes[] = { T2L_TRAIN_BASE, T2L_TRAIN_LORA, T2L_TRAIN_MULTI_TASK,
-	T2L_TRAIN_SUPERVISED, T2L_TRAIN_ENCODER };
-static const char *const schedule_names[] = { "constant", "linear", "cosine", "hold-linear", NULL };
-static const char *const weighting_names[] = { "examples", "tasks", "tokens", NULL };
-static const char *const variant_names[] = { "S", "M", "L", NULL };
-static const char *const dtype_names[] = { "f32", "f16", "bf16", NULL };
-static const char *const optimizer_names[] = { "adamw", "muon", NULL };
+#define MAX_QUERY 10000
 
 static const struct option_spec train_options[] = {
 	{ "config", 'c', OPTION_PATH, 0,
 	    "recipe (TOML or YAML): [model] [training] [optimizer] [data]" },
-	{ "mode", 0, OPTION_CHOICE, 0, "what is trained", .choices = mode_names },
-	{ "suite", 0, OPTION_PATH, 0, "task suite: tasks.jsonl, train.jsonl" },
+	{ "mode", 0, OPTION_CHOICE, 0, "what is trained", .choices = train_mode_names },
+	{ "dataset", 'd', OPTION_PATH, 0,
+	    "examples: JSONL file, folder of tasks, suite or prepared tokens; of mode "
+	    "reconstruction: a directory of adapters" },
+	{ "suite", 0, OPTION_PATH, 0,
+	    "task suite; of mode reconstruction: where descriptions are" },
+	{ "query", 0, OPTION_TEXT, 0,
+	    "mode reconstruction: the catalog's adapters that match, instead of a directory" },
 	{ "tasks", 0, OPTION_TEXT, 0, "only these, divided by commas" },
-	{ "base-model", 'b', OPTION_PATH, 0, "the frozen base" },
+	{ "base-model", 'b', OPTION_MODEL, 0, "the frozen base" },
 	{ "encoder", 0, OPTION_PATH, 0, "task encoder; of mode encoder: the teacher" },
 	{ "output", 'o', OPTION_PATH, 0, "where the result goes" },
-	{ "variant", 0, OPTION_CHOICE, 0, "size of the hypernet", .choices = variant_names },
+	{ "name", 'n', OPTION_TEXT, 0, "keep the one adapter that comes of it in the catalog" },
+	{ "tag", 0, OPTION_TEXT, MANY, "tag in the catalog" },
+	{ "variant", 0, OPTION_CHOICE, 0, "size of the hypernet", .choices = train_variant_names },
+	{ "epochs", 0, OPTION_INTEGER, 0, "passes over the tasks (of one task: its examples)",
+	    .min = 1, .max = 1e9 },
 	{ "steps", 0, OPTION_INTEGER, 0, "optimiser steps", .min = 1, .max = 1e9 },
+	{ "learning-rate", 0, OPTION_NUMBER, 0, "at its highest", .min = 1e-9, .max = 100 },
 	{ "seed", 0, OPTION_INTEGER, 0, "of everything random", .min = 0, .max = 9e15 },
+	{ "max-memory", 0, OPTION_TEXT, 0,
+	    "refuse what needs more (2G, 500M); without it: what is free", "SIZE" },
+	{ "distributed", 0, OPTION_FLAG, 0, "share each step among the processes of mpirun" },
+	{ "prepare", 0, OPTION_FLAG, 0, "only write the examples as tokens into --output" },
 	{ "resume", 0, OPTION_FLAG, 0, "go on from the checkpoint beside the output" },
+	{ "plot", 0, OPTION_FLAG, 0,
+	    "draw the loss when done; with --check: of the log that is there" },
 	{ "check", 0, OPTION_FLAG, 0, "say what would be done and stop" },
 	{ 0 },
 };
-
-/* ---- recipes ---- */
-
-enum field_type {
-	FIELD_TEXT,
-	FIELD_INT,
-	FIELD_INT64,
-	FIELD_UINT64,
-	FIELD_FLOAT,
-	FIELD_BOOL,
-	FIELD_CHOICE
-};
-
-/* A key of a recipe and the member of t2l_train_options it sets. */
-struct field {
-	const char *key;
-	enum field_type type;
-	size_t offset;
-	double min, max;
-	const char *const *choices;
-};
-#define AT(member) offsetof(struct t2l_train_options, member)
-
-static const struct field fields[] = {
-	{ "model.hidden_size", FIELD_INT, AT(hidden_size), 1, 65536 },
-	{ "model.n_layers", FIELD_INT, AT(n_layers), 1, 1024 },
-	{ "model.n_heads", FIELD_INT, AT(n_heads), 1, 1024 },
-	{ "model.n_kv_heads", FIELD_INT, AT(n_kv_heads), 1, 1024 },
-	{ "model.ffn_size", FIELD_INT, AT(ffn_size), 1, 1 << 20 },
-	{ "model.context_length", FIELD_INT, AT(context_length), 8, 1 << 24 },
-	{ "model.vocabulary_size", FIELD_INT, AT(vocabulary_size), 256, 1 << 24 },
-	{ "model.rope_theta", FIELD_FLOAT, AT(rope_theta), 1, 1e12 },
-	{ "model.latent_size", FIELD_INT, AT(latent_size), 4, 65536 },
-	{ "model.head_in_size", FIELD_INT, AT(head_in_size), 4, 65536 },
-	{ "model.variant", FIELD_TEXT, AT(variant), .choices = variant_names },
-	{ "model.target_modules", FIELD_TEXT, AT(modules) },
-	{ "model.rank", FIELD_INT, AT(rank), 1, 256 },
-	{ "model.lora_alpha", FIELD_FLOAT, AT(lora_alpha), 1e-3, 1e6 },
-	{ "model.use_rslora", FIELD_BOOL, AT(use_rslora) },
-	{ "model.dropout", FIELD_FLOAT, AT(dropout), 0, 0.99 },
-	{ "model.save_dtype", FIELD_TEXT, AT(save_dtype), .choices = dtype_names },
-	{ "training.steps", FIELD_INT64, AT(steps), 1, 1e9 },
-	{ "training.seed", FIELD_UINT64, AT(seed), 0, 9e15 },
-	{ "training.batch_tasks", FIELD_INT, AT(batch_tasks), 1, 100000 },
-	{ "training.batch_points", FIELD_INT, AT(batch_points), 1, 100000 },
-	{ "training.row_tokens", FIELD_INT, AT(row_tokens), 8, 1 << 20 },
-	{ "training.label_smoothing", FIELD_FLOAT, AT(label_smoothing), 0, 0.99 },
-	{ "training.l2_generated", FIELD_FLOAT, AT(l2_generated), 0, 1e6 },
-	{ "training.weighting", FIELD_CHOICE, AT(weighting), .choices = weighting_names },
-	{ "training.description_in_prompt", FIELD_BOOL, AT(description_in_prompt) },
-	{ "training.checkpoint_every", FIELD_INT64, AT(checkpoint_every), 1, 1e12 },
-	{ "training.log_every", FIELD_INT64, AT(log_every), 1, 1e12 },
-	{ "optimizer.learning_rate", FIELD_FLOAT, AT(learning_rate), 0, 100 },
-	{ "optimizer.muon_learning_rate", FIELD_FLOAT, AT(muon_learning_rate), 0, 100 },
-	{ "optimizer.beta1", FIELD_FLOAT, AT(beta1), 0, 0.99999 },
-	{ "optimizer.beta2", FIELD_FLOAT, AT(beta2), 0, 0.9999999 },
-	{ "optimizer.epsilon", FIELD_FLOAT, AT(epsilon), 1e-30, 1 },
-	{ "optimizer.weight_decay", FIELD_FLOAT, AT(weight_decay), 0, 100 },
-	{ "optimizer.clip", FIELD_FLOAT, AT(clip), 0, 1e9 },
-	{ "optimizer.schedule", FIELD_CHOICE, AT(schedule), .choices = schedule_names },
-	{ "optimizer.warmup_steps", FIELD_INT64, AT(warmup_steps), 0, 1e9 },
-	{ "optimizer.hold", FIELD_FLOAT, AT(hold), 0, 1 },
-	{ "optimizer.final", FIELD_FLOAT, AT(final), 0, 1 },
-	{ "data.suite", FIELD_TEXT, AT(suite) },
-	{ "data.tasks", FIELD_TEXT, AT(tasks) },
-	{ "data.descriptions", FIELD_INT, AT(descriptions), 0, 1e6 },
-	{ "data.base_model", FIELD_TEXT, AT(base_model) },
-	{ "data.encoder", FIELD_TEXT, AT(encoder) },
-	{ "data.texts", FIELD_TEXT, AT(texts) },
-	{ "data.tokenizer", FIELD_TEXT, AT(tokenizer) },
-	{ "data.cache", FIELD_TEXT, AT(cache) },
-	{ "data.output", FIELD_TEXT, AT(output) },
-	{ "data.log", FIELD_TEXT, AT(log) },
-};
-#define N_FIELDS (sizeof fields / sizeof fields[0])
-
-/* Keys with a check of their own: "training.mode" and the names that the seeds' files use. */
-static const char *const other_keys[] = { "training.mode", "model.architecture", "model.size",
-	"training.batch_size", "training.learning_rate", "optimizer.type", NULL };
-
-static bool
-choose(const struct config_value *value, const char *const *choices, int *index,
-    struct config_error *error)
-{
-	for (int i = 0; value->kind == CONFIG_STRING && choices[i] != NULL; i++) {
-		if (strcmp(choices[i], value->string) == 0) {
-			*index = i;
-			return true;
-		}
-	}
-	char words[160] = "";
-
-	for (int i = 0; choices[i] != NULL; i++)
-		snprintf(words + strlen(words), sizeof words - strlen(words), " %s", choices[i]);
-	return config_fail(error, value->line, "'%s' must be one of%s", value->key, words);
-}
-
-static bool
-set_field(const struct field *field, const struct config_value *value,
-    struct t2l_train_options *options, struct config_error *error)
-{
-	void *at = (char *)options + field->offset;
-	const struct config_value *table = value->parent;
-	double number = 0;
-	int index;
-
-	switch (field->type) {
-	case FIELD_BOOL:
-		return config_bool(table, value->key, at, error);
-	case FIELD_CHOICE:
-		if (!choose(value, field->choices, &index, error))
-			return false;
-		*(unsigned *)at = (unsigned)index;
-		return true;
-	case FIELD_TEXT:
-		if (field->choices != NULL && !choose(value, field->choices, &index, error))
-			return false;
-		return config_string(table, value->key, at, error);
-	default:
-		if (!config_number(table, value->key, field->min, field->max, &number, error))
-			return false;
-		if (field->type != FIELD_FLOAT && number != floor(number))
-			return config_fail(
-			    error, value->line, "'%s' must be a whole number", value->key);
-		if (field->type == FIELD_INT)
-			*(int *)at = (int)number;
-		else if (field->type == FIELD_FLOAT)
-			*(float *)at = (float)number;
-		else
-			*(int64_t *)at = (int64_t)number;
-		return true;
-	}
-}
-
-/* The seeds' spelling of a few things. */
-static bool
-set_other(const char *path, const struct config_value *value, struct t2l_train_options *options,
-    struct config_error *error)
-{
-	static const char *const sizes[] = { "small", "medium", "large", NULL };
-	static const char *const architectures[] = { "hypernetwork", "llama", "bert", NULL };
-	double number;
-	int index;
-
-	if (strcmp(path, "training.mode") == 0) {
-		if (!choose(value, mode_names, &index, error))
-			return false;
-		options->mode = modes[index];
-	} else if (strcmp(path, "model.size") == 0) {
-		if (!choose(value, sizes, &index, error))
-			return false;
-		options->variant = variant_names[index];
-	} else if (strcmp(path, "model.architecture") == 0) {
-		return choose(value, architectures, &index, error);
-	} else if (strcmp(path, "optimizer.type") == 0) {
-		if (!choose(value, optimizer_names, &index, error))
-			return false;
-		if (index == 1 && options->muon_learning_rate == 0)
-			options->muon_learning_rate = 0.02f;
-	} else if (strcmp(path, "training.batch_size") == 0) {
-		if (!config_number(value->parent, value->key, 1, 100000, &number, error))
-			return false;
-		options->batch_tasks = (int)number;
-	} else {
-		if (!config_number(value->parent, value->key, 0, 100, &number, error))
-			return false;
-		options->learning_rate = (float)number;
-	}
-	return true;
-}
-
-static bool
-take_value(
-    const struct config_value *value, struct t2l_train_options *options, struct config_error *error)
-{
-	char path[256];
-
-	for (size_t i = 0; value->kind == CONFIG_TABLE && i < value->n_children; i++)
-		if (!take_value(value->children[i], options, error))
-			return false;
-	if (value->kind == CONFIG_TABLE)
-		return true;
-	config_path(value, path, sizeof path);
-	for (size_t i = 0; i < N_FIELDS; i++)
-		if (strcmp(fields[i].key, path) == 0)
-			return set_field(&fields[i], value, options, error);
-	for (size_t i = 0; other_keys[i] != NULL; i++)
-		if (strcmp(other_keys[i], path) == 0)
-			return set_other(path, value, options, error);
-	return config_fail(error, value->line, "unknown key '%s'", path);
-}
-
-/* What a recipe says twice must agree: the architecture with the mode, the optimiser's name with
- * its rates. */
-static bool
-agrees(const struct config_value *root, const struct t2l_train_options *train,
-    struct config_error *error)
-{
-	static const char *const made[] = { [T2L_TRAIN_BASE] = "llama",
-		[T2L_TRAIN_LORA] = "llama",
-		[T2L_TRAIN_MULTI_TASK] = "llama",
-		[T2L_TRAIN_SUPERVISED] = "hypernetwork",
-		[T2L_TRAIN_ENCODER] = "bert" };
-	const struct config_value *architecture = config_find(root, "model.architecture");
-	const struct config_value *optimizer = config_find(root, "optimizer.type");
-
-	if (architecture != NULL && strcmp(architecture->string, made[train->mode]) != 0)
-		return config_fail(error, architecture->line,
-		    "architecture '%s' does not go with the mode, which makes '%s'",
-		    architecture->string, made[train->mode]);
-	if (optimizer != NULL && strcmp(optimizer->string, "adamw") == 0 &&
-	    train->muon_learning_rate > 0)
-		return config_fail(error, optimizer->line,
-		    "type 'adamw' does not go with muon_learning_rate; say \"muon\"");
-	return true;
-}
 
 /* ---- progress ---- */
 
@@ -272,6 +72,9 @@ watch(void *user, const struct t2l_train_progress *now)
 	if (strcmp(now->phase, "training") == 0)
 		snprintf(unit, sizeof unit, "loss %.4f  lr %.2e  %.0f tok/s", now->loss,
 		    now->learning_rate, now->tokens_per_s);
+	if (isfinite(now->validation_loss))
+		snprintf(unit + strlen(unit), sizeof unit - strlen(unit), "  held out %.4f",
+		    now->validation_loss);
 	progress(ctx, now->phase, (double)now->step, (double)now->steps, unit, now->eta_s);
 	if (ctx->json && strcmp(now->phase, "training") == 0) {
 		cJSON *object = cJSON_CreateObject();
@@ -283,6 +86,8 @@ watch(void *user, const struct t2l_train_progress *now)
 		cJSON_AddNumberToObject(object, "learning_rate", now->learning_rate);
 		cJSON_AddNumberToObject(object, "tokens_per_s", now->tokens_per_s);
 		cJSON_AddNumberToObject(object, "eta_s", now->eta_s);
+		if (isfinite(now->validation_loss))
+			cJSON_AddNumberToObject(object, "validation_loss", now->validation_loss);
 		say_json(ctx, object);
 	}
 	/* Without a terminal a line at every twentieth of the way tells that it lives. */
@@ -295,40 +100,271 @@ watch(void *user, const struct t2l_train_progress *now)
 	return !atomic_load(ctx->cancelled);
 }
 
-static void
-from_line(const struct options *opt, struct t2l_train_options *train)
+/* ---- memory ---- */
+
+/* "2G", "500M", "1048576"; 0: it is no size. */
+static uint64_t
+parse_size(const char *text)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	double value = strtod(text, &end);
+	const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+
+	if (unit != NULL && end[1] == '\0')
+		value *= (double)((uint64_t)1 << (10 * (unit - units + 1)));
+	else if (*end != '\0')
+		return 0;
+	return value >= 1 && value < 9e18 ? (uint64_t)value : 0;
+}
+
+/* What the system says may be used without swapping; 0: it does not say. */
+static uint64_t
+free_memory(void)
+{
+	char *text = read_whole_file("/proc/meminfo", 1 << 16, NULL);
+	char *line = text != NULL ? strstr(text, "MemAvailable:") : NULL;
+	unsigned long long kib = 0;
+
+	if (line != NULL && sscanf(line, "MemAvailable: %llu kB", &kib) != 1)
+		kib = 0;
+	free(text);
+	return (uint64_t)kib << 10;
+}
+
+/* ---- what is asked for ---- */
+
+/* Everything a training needs beside the options that the engine gets. */
+struct plan {
+	struct context *ctx;
+	const struct options *opt;
+	struct t2l_train_options train;
+	char base[PATH_MAX], kept_output[PATH_MAX];
+	struct store_adapters *found; /* of --query */
+	struct t2l_train_adapter *adapters;
+};
+
+static bool
+take_texts(struct plan *plan)
 {
 	const struct {
 		const char *name;
 		const char **member;
 	} texts[] = {
-		{ "suite", &train->suite },
-		{ "tasks", &train->tasks },
-		{ "base-model", &train->base_model },
-		{ "encoder", &train->encoder },
-		{ "output", &train->output },
-		{ "variant", &train->variant },
+		{ "suite", &plan->train.suite },
+		{ "tasks", &plan->train.tasks },
+		{ "encoder", &plan->train.encoder },
+		{ "output", &plan->train.output },
+		{ "variant", &plan->train.variant },
 	};
-	const char *mode = option_text(opt, "mode");
+	const char *mode = option_text(plan->opt, "mode");
+	const char *dataset = option_text(plan->opt, "dataset");
+	const char *base = option_text(plan->opt, "base-model");
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		if (option_text(opt, texts[i].name) != NULL)
-			*texts[i].member = option_text(opt, texts[i].name);
-	for (size_t i = 0; mode != NULL && mode_names[i] != NULL; i++)
-		if (strcmp(mode, mode_names[i]) == 0)
-			train->mode = modes[i];
-	if (option_text(opt, "steps") != NULL)
+		if (option_text(plan->opt, texts[i].name) != NULL)
+			*texts[i].member = option_text(plan->opt, texts[i].name);
+	for (size_t i = 0; mode != NULL && train_mode_names[i] != NULL; i++)
+		if (strcmp(mode, train_mode_names[i]) == 0)
+			plan->train.mode = train_modes[i];
+	if (dataset != NULL && option_text(plan->opt, "suite") != NULL &&
+	    plan->train.mode != T2L_TRAIN_RECONSTRUCTION) {
+		context_usage(plan->ctx, "--dataset and --suite both name the examples");
+		return false;
+	}
+	if (dataset != NULL)
+		*(plan->train.mode == T2L_TRAIN_RECONSTRUCTION ? &plan->train.adapters_path
+							       : &plan->train.suite) = dataset;
+	if (base != NULL) {
+		workplace_find_model(plan->ctx, base, plan->base, sizeof plan->base);
+		plan->train.base_model = plan->base;
+	}
+	return true;
+}
+
+static bool
+take_numbers(struct plan *plan)
+{
+	const struct options *opt = plan->opt;
+	struct t2l_train_options *train = &plan->train;
+	const char *limit = option_text(opt, "max-memory");
+
+	if (option_text(opt, "epochs") != NULL)
+		train->epochs = option_integer(opt, "epochs");
+	if (option_text(opt, "steps") != NULL) {
 		train->steps = option_integer(opt, "steps");
+		train->epochs = 0;
+	}
+	if (option_text(opt, "learning-rate") != NULL)
+		train->learning_rate = (float)option_number(opt, "learning-rate");
 	if (option_text(opt, "seed") != NULL)
 		train->seed = (uint64_t)option_integer(opt, "seed");
 	train->resume = option_flag(opt, "resume");
+	train->distributed = train->distributed || option_flag(opt, "distributed");
 	if (train->warmup_steps > train->steps)
 		train->warmup_steps = train->steps;
+	train->max_memory = limit != NULL ? parse_size(limit) : free_memory();
+	if (limit != NULL && train->max_memory == 0) {
+		context_usage(plan->ctx, "--max-memory '%s' is no size like 2G or 500M", limit);
+		return false;
+	}
+	return true;
+}
+
+static size_t
+count_lines(const char *path)
+{
+	struct mapped_file file;
+	size_t n = 0;
+
+	if (mapped_file_open(path, &file) != 0)
+		return 0;
+	for (size_t i = 0; i < file.n; i++)
+		n += file.bytes[i] == '\n';
+	mapped_file_close(&file);
+	return n + 1;
+}
+
+/* One adapter from a file of examples, with no recipe: settings that suit such a file. */
+static void
+suit_one_file(struct t2l_train_options *train)
+{
+	struct stat place;
+	size_t n;
+
+	if (train->mode != T2L_TRAIN_LORA || train->suite == NULL ||
+	    stat(train->suite, &place) != 0 || S_ISDIR(place.st_mode))
+		return;
+	n = count_lines(train->suite);
+	train->each_once = true;
+	train->batch_points = 8;
+	train->steps = (int64_t)(n * 3 / 8) > 200 ? (int64_t)(n * 3 / 8) : 200;
+	train->learning_rate = 1e-3f;
+	train->schedule = T2L_SCHEDULE_COSINE;
+	train->warmup_steps = train->steps / 20;
+	train->weighting = T2L_WEIGHT_EXAMPLES;
+	train->validation = n >= 20 ? 0.1f : 0;
+	train->validate_every = train->steps / 20;
+	train->max_tokens = 1024;
+}
+
+/* --query: the catalog's adapters. */
+static bool
+take_query(struct plan *plan)
+{
+	struct store_query query = {
+		.text = option_text(plan->opt, "query"), .sort = STORE_SORT_NAME, .limit = MAX_QUERY
+	};
+	struct store *store;
+
+	if (query.text == NULL)
+		return true;
+	if (plan->train.mode != T2L_TRAIN_RECONSTRUCTION) {
+		context_usage(plan->ctx, "--query is for mode reconstruction");
+		return false;
+	}
+	if (!workplace_store(plan->ctx, &store))
+		return false;
+	if (store_search(store, &query, &plan->found) != STORE_OK) {
+		context_fail(plan->ctx, "%s", store_error(store));
+		return false;
+	}
+	plan->adapters = calloc(plan->found->n_rows + 1, sizeof *plan->adapters);
+	for (size_t i = 0; plan->adapters != NULL && i < plan->found->n_rows; i++)
+		plan->adapters[i] = (struct t2l_train_adapter){ plan->found->rows[i].path,
+			plan->found->rows[i].name, plan->found->rows[i].task };
+	plan->train.adapters = plan->adapters;
+	plan->train.n_adapters = plan->found->n_rows;
+	return plan->adapters != NULL;
+}
+
+/* --name without --output: the catalog's copy is the only one that stays. */
+static bool
+take_output(struct plan *plan)
+{
+	const char *name = option_text(plan->opt, "name");
+	bool one = plan->train.mode == T2L_TRAIN_LORA || plan->train.mode == T2L_TRAIN_MULTI_TASK;
+
+	if (name != NULL && !one) {
+		context_usage(plan->ctx, "--name is for one adapter: --mode lora or multi-task");
+		return false;
+	}
+	if (plan->train.output == NULL && name != NULL) {
+		if (strchr(name, '/') != NULL || name[0] == '.' || name[0] == '\0') {
+			context_usage(plan->ctx, "--name '%s' is no name of an adapter", name);
+			return false;
+		}
+		snprintf(plan->kept_output, sizeof plan->kept_output, "%s/training/%s.safetensors",
+		    workplace_home(plan->ctx), name);
+		plan->train.output = plan->kept_output;
+	}
+	if (plan->train.output == NULL)
+		context_usage(plan->ctx, "--output is wanted (or output in [data] of the recipe)");
+	return plan->train.output != NULL;
+}
+
+/* ---- running ---- */
+
+/* Where t2l_train() writes its log. */
+static void
+log_path(const struct t2l_train_options *train, char *path, size_t size)
+{
+	size_t n = strlen(train->output);
+
+	while (n > 1 && train->output[n - 1] == '/')
+		n--;
+	if (train->log != NULL)
+		snprintf(path, size, "%s", train->log);
+	else
+		snprintf(path, size, "%.*s.train-log.jsonl", (int)n, train->output);
 }
 
 static int
-run_training(struct context *ctx, const struct t2l_train_options *train)
+plot(struct plan *plan)
 {
+	char path[PATH_MAX];
+
+	log_path(&plan->train, path, sizeof path);
+	return loss_plot(plan->ctx, path) ? 0 : 1;
+}
+
+static int
+keep(struct plan *plan)
+{
+	struct context *ctx = plan->ctx;
+	size_t n_tags = option_count(plan->opt, "tag");
+	const char **tags = calloc(n_tags + 1, sizeof *tags);
+	struct keep_options options = { .name = option_text(plan->opt, "name"),
+		.source = "trained",
+		.tags = tags,
+		.n_tags = n_tags };
+	struct t2l_adapter *adapter;
+	struct kept kept;
+	struct t2l_error err;
+	bool fine;
+
+	for (size_t i = 0; tags != NULL && i < n_tags; i++)
+		tags[i] = option_nth(plan->opt, "tag", i);
+	if (tags == NULL || t2l_adapter_open(plan->train.output, &adapter, &err) != T2L_OK) {
+		free(tags);
+		return context_fail(
+		    ctx, "the result is not one adapter that could be kept as '%s'", options.name);
+	}
+	fine = workplace_keep(ctx, adapter, &options, &kept);
+	t2l_adapter_close(adapter);
+	free(tags);
+	if (!fine)
+		return 1;
+	if (plan->kept_output[0] != '\0')
+		unlink(plan->kept_output);
+	say(ctx, "%s  (#%lld)\n", kept.name, (long long)kept.id);
+	return 0;
+}
+
+static int
+run_training(struct plan *plan)
+{
+	struct context *ctx = plan->ctx;
 	struct watcher watcher = { ctx, -1 };
 	struct t2l_engine *engine;
 	struct t2l_error err;
@@ -336,58 +372,113 @@ run_training(struct context *ctx, const struct t2l_train_options *train)
 
 	if (!workplace_engine(ctx, &engine))
 		return 1;
-	if (t2l_train(engine, train, watch, &watcher, &err) != T2L_OK)
+	if (t2l_train(engine, &plan->train, watch, &watcher, &err) != T2L_OK)
 		return context_fail_error(ctx, &err);
 	object = cJSON_CreateObject();
-	cJSON_AddStringToObject(object, "mode", mode_names[train->mode]);
-	cJSON_AddStringToObject(object, "output", train->output);
-	cJSON_AddNumberToObject(object, "steps", (double)train->steps);
+	cJSON_AddStringToObject(object, "mode", train_mode_names[plan->train.mode]);
+	cJSON_AddStringToObject(object, "output", plan->train.output);
+	cJSON_AddNumberToObject(object, "steps", (double)plan->train.steps);
 	say_json(ctx, object);
-	say(ctx, "%s\n", train->output);
+	if (option_text(plan->opt, "name") != NULL && keep(plan) != 0)
+		return 1;
+	if (plan->kept_output[0] == '\0')
+		say(ctx, "%s\n", plan->train.output);
+	return option_flag(plan->opt, "plot") ? plot(plan) : 0;
+}
+
+static int
+prepare(struct plan *plan)
+{
+	size_t n_tasks, n_examples;
+	uint64_t n_tokens;
+	struct t2l_error err;
+	cJSON *object;
+
+	if (t2l_train_prepare(&plan->train, &n_tasks, &n_examples, &n_tokens, &err) != T2L_OK)
+		return context_fail_error(plan->ctx, &err);
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "output", plan->train.output);
+	cJSON_AddNumberToObject(object, "tasks", (double)n_tasks);
+	cJSON_AddNumberToObject(object, "examples", (double)n_examples);
+	cJSON_AddNumberToObject(object, "tokens", (double)n_tokens);
+	say_json(plan->ctx, object);
+	say(plan->ctx, "%s  (%zu tasks, %zu examples, %llu tokens)\n", plan->train.output, n_tasks,
+	    n_examples, (unsigned long long)n_tokens);
 	return 0;
+}
+
+static int
+tell_plan(struct plan *plan)
+{
+	const struct t2l_train_options *train = &plan->train;
+
+	if (train->epochs > 0)
+		say(plan->ctx, "%s -> %s, %lld epochs\n", train_mode_names[train->mode],
+		    train->output, (long long)train->epochs);
+	else
+		say(plan->ctx, "%s -> %s, %lld steps\n", train_mode_names[train->mode],
+		    train->output, (long long)train->steps);
+	return option_flag(plan->opt, "plot") ? plot(plan) : 0;
+}
+
+static int
+run_plan(struct plan *plan)
+{
+	if (!take_texts(plan))
+		return 2;
+	if (option_text(plan->opt, "config") == NULL)
+		suit_one_file(&plan->train);
+	if (!take_numbers(plan) || !take_output(plan))
+		return 2;
+	if (!take_query(plan))
+		return 1;
+	if (option_flag(plan->opt, "check"))
+		return tell_plan(plan);
+	return option_flag(plan->opt, "prepare") ? prepare(plan) : run_training(plan);
 }
 
 static int
 train_run(struct context *ctx, const struct options *opt)
 {
 	const char *recipe = option_text(opt, "config");
-	struct t2l_train_options train;
+	struct plan *plan = calloc(1, sizeof *plan);
 	struct config_value *root = NULL;
 	struct config_error error;
 	char message[2048];
 	int status = 0;
 
-	t2l_train_defaults(&train);
+	if (plan == NULL)
+		return context_fail(ctx, "out of memory");
+	plan->ctx = ctx;
+	plan->opt = opt;
+	t2l_train_defaults(&plan->train);
 	if (recipe != NULL) {
 		root = config_open(recipe, &error);
-		if (root == NULL || !take_value(root, &train, &error) ||
-		    !agrees(root, &train, &error)) {
+		if (root == NULL || !train_recipe_read(root, &plan->train, &error)) {
 			config_error_text(&error, recipe, message, sizeof message);
 			status = context_fail(ctx, "%s", message);
 		}
 	}
-	if (status == 0) {
-		from_line(opt, &train);
-		if (train.output == NULL)
-			status = context_usage(
-			    ctx, "--output is wanted (or output in [data] of the recipe)");
-		else if (option_flag(opt, "check"))
-			say(ctx, "%s -> %s, %lld steps\n", mode_names[train.mode], train.output,
-			    (long long)train.steps);
-		else
-			status = run_training(ctx, &train);
-	}
+	if (status == 0)
+		status = run_plan(plan);
+	store_free(plan->found);
+	free(plan->adapters);
+	free(plan);
 	config_free(root);
 	return status;
 }
 
 const struct command command_train = {
 	.name = "train",
-	.summary = "train a base, LoRA adapters, a hypernet or a task encoder",
-	.details = "A recipe names everything; options on the line override it. Training can be "
-		   "stopped at any "
-		   "time: --resume goes on from the last checkpoint and ends with the same bits.",
-	.example = "t2l train --config share/recipes/demo-L.toml --resume",
+	.summary = "train an adapter, a hypernet, a task encoder or a base",
+	.details =
+	    "Fine-tuning one adapter on a file of examples needs --mode lora, --base-model, "
+	    "--dataset and --output or --name, no recipe; lines are {\"prompt\", "
+	    "\"response\"} or {\"messages\": [..]}. A recipe names everything; options on the "
+	    "line override it. Training can be stopped at any time: --resume goes on from the "
+	    "last checkpoint and ends with the same bits.",
+	.example = "t2l train --mode lora --base-model B --dataset data.jsonl --output my-adapter\n"
+		   "t2l train --config share/recipes/demo-L.toml --resume",
 	.options = train_options,
 	.run = train_run,
 };

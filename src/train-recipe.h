@@ -1,0 +1,21 @@
+/*
+ * src/train-recipe.h - training options from a recipe.
+ */
+#ifndef SRC_TRAIN_RECIPE_H
+#define SRC_TRAIN_RECIPE_H
+
+#include <stdbool.h>
+
+#include "base/config-value.h"
+#include "engine/t2l.h"
+
+extern const char *const train_mode_names[];	/* NULL-terminated */
+extern const enum t2l_train_mode train_modes[]; /* in the order of the names */
+extern const char *const train_variant_names[];
+
+/* Sets what the recipe says; strings point into ROOT. Unknown keys, values out of range and things
+ * said twice that do not agree are errors with their line. */
+bool train_recipe_read(
+    const struct config_value *root, struct t2l_train_options *options, struct config_error *error);
+
+#endif
