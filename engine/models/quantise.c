@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/error.h"
 #include "engine/formats/gguf-writer.h"
@@ -296,10 +297,17 @@ enum t2l_status
 t2l_quantize(const char *input, const char *output, const struct t2l_quantize_options *options,
     struct t2l_error *err)
 {
-	struct work *work = calloc(1, sizeof *work);
+	struct work *work;
 	struct gguf *gguf = NULL;
+	struct stat about;
 	enum t2l_status status;
 
+	if (stat(input, &about) == 0 && S_ISDIR(about.st_mode))
+		return t2l_fail(err, T2L_EUNSUPPORTED,
+		    "quantize: '%s' is a directory; GGUF files are quantised, and llama.cpp's "
+		    "convert_hf_to_gguf.py makes one of a Hugging Face directory",
+		    input);
+	work = calloc(1, sizeof *work);
 	if (work == NULL)
 		return out_of_memory(err);
 	work->options = options;

@@ -269,6 +269,13 @@ set_up_byte_level(struct tokenizer *tok, const struct tokenizer_parts *parts, st
 #define LLAMA3_WORDS(digits)                                                                       \
 	"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits                       \
 	"| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+/* Mistral Nemo and later: words break before a capital, and have no contractions. */
+#define TEKKEN_WORDS                                                                               \
+	"[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]" \
+	"+"                                                                                        \
+	"|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}" \
+	"]*"                                                                                       \
+	"|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 	static const struct {
 		const char *pre;
 		const char *digits; /* split off before the words, or NULL */
@@ -281,7 +288,14 @@ set_up_byte_level(struct tokenizer *tok, const struct tokenizer_parts *parts, st
 		{ "starcoder", "\\p{N}", gpt2_words, false, false },
 		{ "llama-bpe", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
 		{ "llama3", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
+		{ "llama-v3", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
+		{ "pixtral", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
+		{ "dbrx", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), false, false },
+		{ "smaug-bpe", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), false, false },
 		{ "qwen2", NULL, LLAMA3_WORDS("\\p{N}"), false, true },
+		{ "deepseek-r1-qwen", NULL, LLAMA3_WORDS("\\p{N}"), false, false },
+		{ "stablelm2", NULL, LLAMA3_WORDS("\\p{N}"), false, false },
+		{ "tekken", NULL, TEKKEN_WORDS, true, false },
 	};
 	const char *pre = parts->pre != NULL ? parts->pre : "gpt-2";
 	enum t2l_status status = T2L_OK;

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/utf8.h"
+#include "engine/text/byte-level.h"
 #include "engine/text/protobuf.h"
 #include "engine/text/token-list.h"
 #include "tests/unit/golden-lines.h"
@@ -248,6 +250,56 @@ a_bad_rank_file_is_refused_with_its_line(void **state)
 	}
 }
 
+/* The 256 bytes by their printable names, then WORDS. */
+static struct tokenizer *
+tokenizer_of_words(const char *pre, const char *const *words, size_t n_words)
+{
+	static char names[256][UTF8_MAX_BYTES];
+	struct token_text tokens[256 + 16];
+	struct tokenizer_parts parts = { .model = "gpt2",
+		.pre = pre,
+		.n_tokens = 256 + n_words,
+		.tokens = tokens,
+		.bos_id = -1,
+		.eos_id = -1,
+		.eot_id = -1,
+		.unk_id = -1,
+		.pad_id = -1 };
+	struct tokenizer *tok = NULL;
+	struct t2l_error err = { 0 };
+
+	for (unsigned byte = 0; byte < 256; byte++)
+		tokens[byte] = (struct token_text){ names[byte],
+			utf8_encode(byte_level_code_point((uint8_t)byte), names[byte]) };
+	for (size_t i = 0; i < n_words; i++)
+		tokens[256 + i] = (struct token_text){ words[i], strlen(words[i]) };
+	if (tokenizer_create(&parts, &tok, &err) != T2L_OK)
+		fail_msg("%s", err.message);
+	return tok;
+}
+
+/* The published expression: no contractions, words break at capitals, digits one by one. */
+static void
+tekken_splits_as_its_expression_says(void **state)
+{
+	static const char *const words[] = { "don't", "don", "'t", "\xC4\xA0stop", "HTTPRequest",
+		"HTTP", "Request", "2024", "20", "//\xC4\x8A" };
+	static const int32_t want[] = { 257, 258, 259, 260, ' ', '2', '0', '2', '4', 265 };
+	struct tokenizer *tok = tokenizer_of_words("tekken", words, 10);
+	struct t2l_error err = { 0 };
+	int32_t *ids = NULL;
+	size_t n = 0;
+
+	(void)state;
+	/* A run of capitals takes its small letters with it. */
+	assert_int_equal(
+	    tokenizer_encode(tok, "don't stopHTTPRequest 2024//\n", 29, 0, &ids, &n, &err), T2L_OK);
+	assert_int_equal(n, sizeof want / sizeof *want);
+	assert_memory_equal(ids, want, sizeof want);
+	free(ids);
+	tokenizer_close(tok);
+}
+
 static void
 protobuf_fields_are_read_as_the_encoding_guide_says(void **state)
 {
@@ -310,6 +362,7 @@ main(void)
 		    make_temporary_folder, remove_temporary_folder),
 		cmocka_unit_test(a_cut_model_is_refused),
 		cmocka_unit_test(a_bad_rank_file_is_refused_with_its_line),
+		cmocka_unit_test(tekken_splits_as_its_expression_says),
 		cmocka_unit_test(protobuf_fields_are_read_as_the_encoding_guide_says),
 	};
 
