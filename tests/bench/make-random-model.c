@@ -4,8 +4,9 @@
  * A GGUF file without a tokenizer. The numbers are normal with the deviation that keeps activations
  * of order one, so that quantised blocks, norms and attention see ordinary values.
  *
- * Usage: make-random-model FILE.gguf [f16|q8_0|f32|bf16 [HIDDEN LAYERS HEADS KV_HEADS FFN VOCAB
- * CONTEXT]]. The default sizes are those of TinyLlama (1.1B parameters).
+ * Usage: make-random-model FILE.gguf [TYPE [HIDDEN LAYERS HEADS KV_HEADS FFN VOCAB CONTEXT]]. TYPE
+ * is any that a weight may have (f32, f16, bf16, q8_0, q4_k, ...). The default sizes are those of
+ * TinyLlama (1.1B parameters).
  */
 #include <math.h>
 #include <stdio.h>
@@ -141,8 +142,12 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: make-random-model FILE.gguf [f32|f16|bf16|q8_0 [HIDDEN LAYERS HEADS "
-	    "KV_HEADS FFN VOCAB CONTEXT]]\n");
+	    "usage: make-random-model FILE.gguf [TYPE [HIDDEN LAYERS HEADS KV_HEADS FFN VOCAB "
+	    "CONTEXT]]\ntypes:");
+	for (enum dtype dtype = 0; dtype < N_DTYPES; dtype++)
+		if (dtype_is_weight(dtype))
+			fprintf(stderr, " %s", dtype_name(dtype));
+	fprintf(stderr, "\n");
 	return 2;
 }
 
@@ -156,7 +161,7 @@ main(int argc, char **argv)
 
 	if (argc != 2 && argc != 3 && argc != 3 + N_SIZES)
 		return usage();
-	if (argc > 2 && !dtype_by_name(argv[2], &model.dtype))
+	if (argc > 2 && (!dtype_by_name(argv[2], &model.dtype) || !dtype_is_weight(model.dtype)))
 		return usage();
 	for (int i = 0; argc > 3 && i < N_SIZES; i++) {
 		model.size[i] = strtol(argv[3 + i], NULL, 10);
