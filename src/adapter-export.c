@@ -104,6 +104,8 @@ tell(struct context *ctx, const struct t2l_adapter *adapter, const char *format,
 	say_lines(ctx, "", report->done);
 	if (report->warnings[0] != '\0')
 		note(ctx, "%s", report->warnings);
+	if (t2l_adapter_facts(adapter)->note[0] != '\0')
+		note(ctx, "%s", t2l_adapter_facts(adapter)->note);
 }
 
 int
