@@ -48,6 +48,7 @@ dist_demodense_DATA = share/models/demo-encoder/2_Dense/config.json \
 demomodelsdir = $(pkgdatadir)/models
 dist_demomodels_DATA = share/models/demo-S.safetensors share/models/demo-M.safetensors \
 	share/models/demo-L.safetensors
+dist_pkgdata_DATA = share/profiles.toml
 recipesdir = $(pkgdatadir)/recipes
 dist_recipes_DATA = share/recipes/demo-base.toml share/recipes/demo-encoder.toml \
 	share/recipes/demo-S.toml share/recipes/demo-M.toml share/recipes/demo-L.toml \

@@ -235,6 +235,22 @@ search_run(struct context *ctx, const struct options *opt)
 	return status;
 }
 
+static int
+similar_run(struct context *ctx, const struct options *opt)
+{
+	struct store_query query = { 0 };
+	struct store_adapter *row = NULL;
+	struct store *store;
+
+	if (!workplace_store(ctx, &store))
+		return 1;
+	if (store_find(store, option_argument(opt, 0), &row) != STORE_OK)
+		return store_failed(ctx, store);
+	query.near_id = row->id;
+	store_free(row);
+	return search(ctx, opt, store, &query);
+}
+
 /* ---- show ---- */
 
 static void
@@ -612,6 +628,9 @@ SUB(sub_show, "show", "all about an adapter", .arguments = "NAME...", .min_argum
 SUB(sub_search, "search", "words, filters (tag:x rank>8 since:7d), or nearness of meaning",
     .arguments = "WORD...", .max_arguments = -1, .options = search_options, .run = search_run,
     .example = "t2l catalog search spanish tag:good rank>4");
+SUB(sub_similar, "similar", "adapters for tasks of like meaning", .arguments = "NAME",
+    .min_arguments = 1, .max_arguments = 1, .argument_type = OPTION_ADAPTER,
+    .options = list_options, .run = similar_run);
 SUB(sub_rename, "rename", "give an adapter another name", .arguments = "NAME NEW",
     .min_arguments = 2, .max_arguments = 2, .argument_type = OPTION_ADAPTER, .run = rename_run);
 SUB(sub_tag, "tag", "tag adapters; without words: the tags there are", .arguments = "TAG NAME...",
@@ -631,9 +650,9 @@ SUB(sub_gc, "gc", "empty old trash, delete files that no row names", .options = 
 SUB(sub_path, "path", "where the catalog, or an adapter's file, is", .arguments = "NAME",
     .max_arguments = 1, .argument_type = OPTION_ADAPTER, .run = path_run);
 
-static const struct command *const subcommands[] = { &sub_list, &sub_show, &sub_search, &sub_rename,
-	&sub_tag, &sub_note, &sub_favourite, &sub_rm, &sub_undo, &sub_verify, &sub_gc, &sub_path,
-	NULL };
+static const struct command *const subcommands[] = { &sub_list, &sub_show, &sub_search,
+	&sub_similar, &sub_rename, &sub_tag, &sub_note, &sub_favourite, &sub_rm, &sub_undo,
+	&sub_verify, &sub_gc, &sub_path, NULL };
 
 const struct command command_catalog = {
 	.name = "catalog",

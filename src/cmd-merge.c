@@ -12,9 +12,11 @@
 #include "base/buffer.h"
 #include "src/adapter-output.h"
 #include "src/command.h"
+#include "src/merge-auto.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
+static const char *const score_names[] = { "exact", "likelihood", NULL };
 static const char *const sign_methods[] = { "total", "frequency", NULL };
 
 static const struct option_spec options[] = {
@@ -38,6 +40,17 @@ static const struct option_spec options[] = {
 	    .max = 1 },
 	{ "seed", 0, OPTION_INTEGER, 0, "of what is drawn at random", .fallback = "0", .min = 0,
 	    .max = 9e15 },
+	{ "into-base", 0, OPTION_MODEL, 0,
+	    "write this base with the merge added to its weights to --output: a directory, or a "
+	    "file when it is GGUF" },
+	{ "auto", 0, OPTION_PATH, 0,
+	    "search the weights on examples: JSONL {\"prompt\":..,\"response\":..}" },
+	{ "auto-score", 0, OPTION_CHOICE, 0, "what the search wants more of",
+	    .choices = score_names, .fallback = "exact" },
+	{ "auto-limit", 0, OPTION_NUMBER, 0, "largest weight that is tried", .fallback = "1.5",
+	    .min = 0.01, .max = 100 },
+	{ "base-model", 'b', OPTION_MODEL, 0, "base on which --auto tries",
+	    .setting = "base.model" },
 	ADAPTER_OUTPUT_OPTIONS,
 	{ 0 },
 };
@@ -275,16 +288,18 @@ merge_options(struct context *ctx, const struct options *opt)
 static void
 tell_report(struct context *ctx, const struct t2l_merge_report *report)
 {
-	cJSON *object = cJSON_CreateObject();
+	cJSON *object;
 
+	if (report->relative_error == 0)
+		return;
+	object = cJSON_CreateObject();
 	cJSON_AddNumberToObject(object, "rank", report->rank);
 	cJSON_AddNumberToObject(object, "relative_error", report->relative_error);
 	cJSON_AddNumberToObject(object, "largest_error", report->largest_error);
 	cJSON_AddStringToObject(object, "largest_module", report->largest_module);
 	say_json(ctx, object);
-	if (report->relative_error > 0)
-		say(ctx, "rank %d leaves out %.3g of the change (%.3g at %s)\n", report->rank,
-		    report->relative_error, report->largest_error, report->largest_module);
+	say(ctx, "rank %d leaves out %.3g of the change (%.3g at %s)\n", report->rank,
+	    report->relative_error, report->largest_error, report->largest_module);
 }
 
 /* Parents of the catalog, with the weights that were used. */
@@ -299,6 +314,95 @@ settle_parents(struct inputs *inputs, const double *weights, const char *kind)
 				    .kind = kind };
 }
 
+/* --auto: the weights that do best on the examples, beginning with those of the line. */
+static bool
+search_weights(struct context *ctx, const struct options *opt, struct t2l_engine *engine,
+    const struct t2l_merge_options *merge, struct inputs *inputs, const double **weights)
+{
+	struct t2l_merge_options quiet = *merge;
+	struct merge_search search = {
+		.engine = engine,
+		.merge = &quiet,
+		.adapters = inputs->adapters,
+		.n = inputs->n,
+		.path = option_text(opt, "auto"),
+		.by_likelihood = strcmp(option_text(opt, "auto-score"), "likelihood") == 0,
+		.largest = option_number(opt, "auto-limit"),
+		.sweeps = 3,
+	};
+	struct merge_found found;
+	cJSON *object;
+
+	quiet.on_module = NULL;
+	for (size_t i = 0; i < inputs->n; i++)
+		inputs->weights[i] = *weights != NULL ? (*weights)[i] : 1 / (double)inputs->n;
+	if (!workplace_model(ctx, option_text(opt, "base-model"), &search.model) ||
+	    !merge_search_weights(ctx, &search, inputs->weights, &found))
+		return false;
+	*weights = inputs->weights;
+	object = cJSON_CreateObject();
+	cJSON_AddItemToObject(
+	    object, "weights", cJSON_CreateDoubleArray(inputs->weights, (int)inputs->n));
+	cJSON_AddNumberToObject(object, "examples", (double)found.n_examples);
+	cJSON_AddNumberToObject(object, "tried", (double)found.n_tried);
+	cJSON_AddNumberToObject(object, "exact_before", found.exact_before);
+	cJSON_AddNumberToObject(object, "exact_after", found.exact_after);
+	cJSON_AddNumberToObject(object, "likelihood_before", found.likelihood_before);
+	cJSON_AddNumberToObject(object, "likelihood_after", found.likelihood_after);
+	say_json(ctx, object);
+	say(ctx, "weights");
+	for (size_t i = 0; i < inputs->n; i++)
+		say(ctx, " %.4f", inputs->weights[i]);
+	say(ctx,
+	    " after %zu tries: exact %.1f%% (was %.1f%%), log-probability a token %.4f (was %.4f), "
+	    "%zu examples\n",
+	    found.n_tried, 100 * found.exact_after, 100 * found.exact_before,
+	    found.likelihood_after, found.likelihood_before, found.n_examples);
+	return true;
+}
+
+/* --into-base: the base with the merge in its weights. */
+static int
+write_into_base(struct context *ctx, const struct options *opt, const struct t2l_adapter *merged)
+{
+	const struct t2l_into_base_options into = { show_progress, ctx };
+	const char *base = option_text(opt, "into-base"), *output = option_text(opt, "output");
+	struct t2l_into_base_report report;
+	struct t2l_error err;
+	char path[4096];
+	cJSON *object;
+	enum t2l_status status;
+
+	workplace_find_model(ctx, base, path, sizeof path);
+	status = t2l_adapter_into_base(merged, path, output, &into, &report, &err);
+	progress(ctx, "merging", -1, 0, "", -1);
+	if (status != T2L_OK)
+		return context_fail_error(ctx, &err);
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "path", output);
+	cJSON_AddStringToObject(object, "base", path);
+	cJSON_AddNumberToObject(object, "tensors", (double)report.n_tensors);
+	cJSON_AddNumberToObject(object, "changed", (double)report.n_changed);
+	say_json(ctx, object);
+	say(ctx, "%s  (%zu of %zu tensors changed)\n", output, report.n_changed, report.n_tensors);
+	return 0;
+}
+
+static int
+keep_merged(struct context *ctx, const struct options *opt, struct inputs *inputs,
+    const double *weights, const struct t2l_adapter *merged)
+{
+	char kind[96];
+
+	snprintf(kind, sizeof kind, "merge %.80s", option_text(opt, "merge-strategy"));
+	settle_parents(inputs, weights, kind);
+	struct keep_options keep = {
+		.source = "merged", .parents = inputs->parents, .n_parents = inputs->n_parents
+	};
+
+	return adapter_output(ctx, opt, merged, &keep);
+}
+
 static int
 merge_inputs(struct context *ctx, const struct options *opt, struct inputs *inputs)
 {
@@ -308,25 +412,22 @@ merge_inputs(struct context *ctx, const struct options *opt, struct inputs *inpu
 	struct t2l_engine *engine;
 	struct t2l_error err;
 	const double *weights;
-	char kind[96];
 	int status;
 
 	if (!settle_weights(ctx, opt, inputs, &weights))
 		return 2;
-	if (!workplace_engine(ctx, &engine))
+	if (!workplace_engine(ctx, &engine) ||
+	    (option_text(opt, "auto") != NULL &&
+		!search_weights(ctx, opt, engine, &merge, inputs, &weights)))
 		return 1;
-	status = t2l_adapter_merge(
+	status = (int)t2l_adapter_merge(
 	    engine, &merge, inputs->adapters, weights, inputs->n, &report, &merged, &err);
 	progress(ctx, "merging", -1, 0, "", -1);
 	if (status != T2L_OK)
 		return context_fail_error(ctx, &err);
-	snprintf(kind, sizeof kind, "merge %.80s", merge.strategy);
-	settle_parents(inputs, weights, kind);
-	struct keep_options keep = {
-		.source = "merged", .parents = inputs->parents, .n_parents = inputs->n_parents
-	};
-
-	status = adapter_output(ctx, opt, merged, &keep);
+	status = option_text(opt, "into-base") != NULL
+		     ? write_into_base(ctx, opt, merged)
+		     : keep_merged(ctx, opt, inputs, weights, merged);
 	if (status == 0)
 		tell_report(ctx, &report);
 	t2l_adapter_close(merged);
@@ -346,6 +447,8 @@ merge_run(struct context *ctx, const struct options *opt)
 	}
 	if (option_count(opt, "adapters") == 0)
 		return context_usage(ctx, "--adapters is wanted: names, paths or globs");
+	if (option_text(opt, "into-base") != NULL && option_text(opt, "output") == NULL)
+		return context_usage(ctx, "--into-base wants an --output to write to");
 	for (size_t i = 0; i < option_count(opt, "adapters") && fine; i++)
 		fine = add_inputs(ctx, &inputs, option_nth(opt, "adapters", i));
 	if (fine)
@@ -365,7 +468,9 @@ const struct command command_merge = {
 	    "The merge is a weighted sum of the adapters' effects: it mixes tasks, it does not "
 	    "compose them. For "
 	    "a task that is two tasks in one, describe both in one sentence to t2l generate.",
-	.example = "t2l merge --adapters translate-es translate-fr --weights 0.5,0.5 --name both",
+	.example = "t2l merge --adapters translate-es translate-fr --weights 0.5,0.5 --name both\n"
+		   "t2l merge --adapters 'es-*' --merge-strategy ties_svd --density 0.3 --rank 8\n"
+		   "t2l merge --adapters es:1 --into-base ./base --output ./base-es",
 	.options = options,
 	.run = merge_run,
 };

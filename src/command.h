@@ -65,8 +65,9 @@ struct command {
 
 /* Each in its own cmd-*.c. */
 extern const struct command command_generate, command_infer, command_compare, command_apply,
-    command_merge, command_quantize, command_export, command_convert, command_import, command_catalog, command_train, command_evaluate,
-    command_inspect, command_score, command_tokenize, command_chat_template, command_embed,
+    command_merge, command_quantize, command_export, command_convert, command_import,
+    command_catalog, command_train, command_evaluate, command_inspect, command_diff,
+    command_validate, command_score, command_tokenize, command_chat_template, command_embed,
     command_batch, command_bench, command_config, command_version, command_help, command_workbench;
 
 extern const struct command *const commands[]; /* NULL-terminated, in the order of help */

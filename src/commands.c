@@ -21,6 +21,8 @@ const struct command *const commands[] = {
 	&command_train,
 	&command_evaluate,
 	&command_inspect,
+	&command_diff,
+	&command_validate,
 	&command_score,
 	&command_bench,
 	&command_tokenize,

@@ -23,4 +23,8 @@ src_t2l_SOURCES = \
 	src/repl.c src/repl.h \
 	src/cmd-about.c src/cmd-apply.c src/cmd-batch.c src/cmd-bench.c src/cmd-catalog.c src/cmd-compare.c src/cmd-convert.c \
 	src/cmd-evaluate.c src/cmd-export.c src/cmd-generate.c src/cmd-import.c src/cmd-infer.c \
+	src/merge-auto.c src/merge-auto.h \
+	src/adapter-checks.c src/adapter-checks.h src/cmd-validate.c \
+	src/device-profile.c src/device-profile.h \
+	src/heat-map.c src/heat-map.h src/cmd-diff.c \
 	src/cmd-inspect.c src/cmd-merge.c src/cmd-quantize.c src/cmd-score.c src/cmd-text.c src/cmd-train.c src/train-recipe.c src/train-recipe.h src/loss-plot.c src/loss-plot.h src/cmd-workbench.c

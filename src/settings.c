@@ -262,15 +262,15 @@ read_if_there(struct settings *settings, const char *file, char *message, size_t
 	return access(file, F_OK) != 0 || read_file(settings, file, message, size);
 }
 
-static void
-user_file(const char *ending, char *path, size_t size)
+void
+settings_user_path(const char *name, char *path, size_t size)
 {
 	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 
 	if (config != NULL && config[0] == '/')
-		snprintf(path, size, "%s/t2l/config.%s", config, ending);
+		snprintf(path, size, "%s/t2l/%s", config, name);
 	else
-		snprintf(path, size, "%s/.config/t2l/config.%s", home ? home : "", ending);
+		snprintf(path, size, "%s/.config/t2l/%s", home ? home : "", name);
 }
 
 static bool
@@ -307,9 +307,9 @@ settings_load(const char *file, char *message, size_t size)
 		if (setting_specs[i].fallback != NULL)
 			fine =
 			    set(settings, i, setting_specs[i].fallback, "default", message, size);
-	user_file("toml", path, sizeof path);
+	settings_user_path("config.toml", path, sizeof path);
 	fine = fine && read_if_there(settings, path, message, size);
-	user_file("yaml", path, sizeof path);
+	settings_user_path("config.yaml", path, sizeof path);
 	fine = fine && read_if_there(settings, path, message, size);
 	if (file != NULL)
 		fine = fine && read_file(settings, file, message, size);
@@ -437,7 +437,7 @@ setting_save(
 		    "unknown setting '%s' (t2l config show lists those there are)", key);
 		return false;
 	}
-	user_file("toml", path, sizeof path);
+	settings_user_path("config.toml", path, sizeof path);
 	if (!set(settings, at, value, path, message, size))
 		return false;
 	quoted = setting_specs[at].type == SETTING_TEXT || setting_specs[at].type == SETTING_LIST;

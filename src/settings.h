@@ -35,6 +35,9 @@ void settings_free(struct settings *settings);
  * "./t2l.toml:12". A SETTING_LIST is joined by commas. KEY must be in the table (asserted). */
 const char *setting_get(const struct settings *settings, const char *key, const char **origin);
 
+/* NAME ("config.toml") in the user's folder of settings. */
+void settings_user_path(const char *name, char *path, size_t size);
+
 /* Sets KEY in the user's file (keeping its other lines). False with MESSAGE. */
 bool setting_save(
     struct settings *settings, const char *key, const char *value, char *message, size_t size);

@@ -28,7 +28,7 @@ def measure(strategy, n_layers, with_down):
     with torch.device("meta"):
         base = Model(n_layers, with_down)
     base = base.to_empty(device="cpu")  # the base's numbers take no part
-    names = ["a", "b", "c"]
+    names = ["x", "y", "z"]
     config = LoraConfig(r=RANK, lora_alpha=32, target_modules=["q_proj", "down_proj"] if with_down else ["q_proj"])
     model = get_peft_model(base, config, adapter_name=names[0])
     for name in names[1:]:
