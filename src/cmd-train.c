@@ -361,6 +361,15 @@ keep(struct plan *plan)
 	return 0;
 }
 
+/* Open MPI tells each process its number; alone there is none. */
+static bool
+is_first_process(void)
+{
+	const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+
+	return rank == NULL || strcmp(rank, "0") == 0;
+}
+
 static int
 run_training(struct plan *plan)
 {
@@ -374,6 +383,8 @@ run_training(struct plan *plan)
 		return 1;
 	if (t2l_train(engine, &plan->train, watch, &watcher, &err) != T2L_OK)
 		return context_fail_error(ctx, &err);
+	if (plan->train.distributed && !is_first_process())
+		return 0;
 	object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "mode", train_mode_names[plan->train.mode]);
 	cJSON_AddStringToObject(object, "output", plan->train.output);
