@@ -361,10 +361,14 @@ file_draw(struct view *view, struct area area)
 	head = area_top(&inside, 2);
 	draw_bar(head, 0, 0, head.columns,
 	    file->n_prompts > 0 ? (double)file->n_results / (double)file->n_prompts : 0);
-	for (size_t i = 0; i <= file->n_lanes; i++)
-		draw_short(area_column(head, (int)i, (int)file->n_lanes + 1), 1, 1,
-		    head.columns / ((int)file->n_lanes + 1) - 2, ROLE_STRONG,
-		    i == 0 ? "Prompt" : file->labels[i - 1]);
+	for (size_t i = 0; i <= file->n_lanes; i++) {
+		struct area cell = area_column(head, (int)i, (int)file->n_lanes + 1);
+		struct buffer label = { 0 };
+
+		draw_cut_name(i == 0 ? "Prompt" : file->labels[i - 1], cell.columns - 2, &label);
+		draw_string(cell, 1, 1, ROLE_STRONG, buffer_string(&label));
+		buffer_free(&label);
+	}
 	if (file->row < file->top)
 		file->top = file->row;
 	else if (file->row >= file->top + (size_t)inside.rows)
