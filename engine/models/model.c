@@ -10,12 +10,25 @@
 #include "engine/text/tokenizer.h"
 
 static uint64_t
-embedding_bytes(const struct decoder *decoder)
+matrix_bytes(const struct tensor *matrix)
 {
-	const struct tensor *embedding = decoder->embedding;
+	return dtype_row_bytes(matrix->dtype, tensor_cols(matrix)) * (uint64_t)tensor_rows(matrix);
+}
 
-	return dtype_row_bytes(embedding->dtype, tensor_cols(embedding)) *
-	       (uint64_t)tensor_rows(embedding);
+/* Weights that one token leaves alone: an embedding that is no head, and the experts that are not
+ * chosen. */
+static uint64_t
+unread_bytes(const struct decoder *decoder)
+{
+	const struct decoder_config *config = &decoder->config;
+	uint64_t n = decoder->head != decoder->embedding ? matrix_bytes(decoder->embedding) : 0;
+
+	for (int i = 0; i < config->n_layers; i++)
+		for (int m = 0; m < N_MODULES; m++)
+			for (int e = config->n_experts_used;
+			     e < config->n_experts && decoder->layers[i].experts[m] != NULL; e++)
+				n += matrix_bytes(decoder->layers[i].experts[m][e]);
+	return n;
 }
 
 enum t2l_status
@@ -36,9 +49,7 @@ t2l_model_open(
 	struct t2l_model_facts *facts = &model->base->facts;
 	facts->kv_bytes_per_token = 2 * (uint64_t)facts->n_layers * (uint64_t)facts->n_kv_heads *
 				    (uint64_t)facts->head_dim * (engine_precise(engine) ? 4 : 2);
-	facts->decode_bytes = facts->weight_bytes;
-	if (model->base->decoder.head != model->base->decoder.embedding)
-		facts->decode_bytes -= embedding_bytes(&model->base->decoder);
+	facts->decode_bytes = facts->weight_bytes - unread_bytes(&model->base->decoder);
 	*out = model;
 	return T2L_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/file.h"
@@ -320,6 +321,20 @@ open_directory(const char *directory, struct tokenizer **out, struct t2l_error *
 	    "%s has no tokenizer.json (nor tokenizer.model, qwen.tiktoken or vocab.txt); is it a "
 	    "model directory?",
 	    directory);
+}
+
+bool
+tokenizer_is_in(const char *directory)
+{
+	bool there = false;
+
+	for (size_t i = 0; i < N_VOCABULARY_FILES && !there; i++) {
+		char *path = join_path(directory, vocabulary_files[i].name);
+
+		there = path != NULL && access(path, F_OK) == 0;
+		free(path);
+	}
+	return there;
 }
 
 static enum t2l_status

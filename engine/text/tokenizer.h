@@ -25,6 +25,9 @@ struct tokenizer;
  * Errors: T2L_ENOENT, T2L_EFORMAT (damaged or hostile), T2L_EUNSUPPORTED (names the part). */
 enum t2l_status tokenizer_open_hf(const char *path, struct tokenizer **out, struct t2l_error *err);
 
+/* Does the directory have one of those files? */
+bool tokenizer_is_in(const char *directory);
+
 /* Reads the bytes of a tokenizer.json; NAME is used in messages only. */
 enum t2l_status tokenizer_read_json(const char *json, size_t n_bytes, const char *name,
     struct tokenizer **out, struct t2l_error *err);
