@@ -26,7 +26,8 @@ static bool
 wants_base(const char *format, const struct t2l_adapter *adapter)
 {
 	return strcmp(format, "gguf") == 0 || strcmp(format, "ollama") == 0 ||
-	       strcmp(format, "hf") == 0 || t2l_adapter_facts(adapter)->gguf_rows;
+	       strcmp(format, "hf") == 0 || strcmp(format, "merged") == 0 ||
+	       t2l_adapter_facts(adapter)->gguf_rows;
 }
 
 /* The base's place: as given, or where the name that the adapter has for it leads. NULL: nowhere.
@@ -147,5 +148,37 @@ adapter_export(struct context *ctx, const struct options *opt, const struct t2l_
 	if (status != T2L_OK)
 		return context_fail_error(ctx, &err);
 	tell(ctx, adapter, format, path, &report);
+	return 0;
+}
+
+int
+adapter_export_merged(struct context *ctx, const struct options *opt,
+    const struct t2l_adapter *adapter, const char *path)
+{
+	const struct t2l_into_base_options options = { .on_tensor = show_progress, .user = ctx };
+	struct t2l_into_base_report report;
+	char found[PATH_MAX];
+	const char *base = find_base(ctx, opt, adapter, "merged", found, sizeof found);
+	struct t2l_error err;
+	enum t2l_status status;
+	cJSON *object;
+
+	if (base == NULL)
+		return context_usage(
+		    ctx, "the adapter's base is not known here; name it with --base-model");
+	status = t2l_adapter_into_base(adapter, base, path, &options, &report, &err);
+	progress(ctx, "writing", -1, 0, "parts", -1);
+	if (status != T2L_OK)
+		return context_fail_error(ctx, &err);
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "format", "merged");
+	cJSON_AddStringToObject(object, "path", path);
+	cJSON_AddStringToObject(object, "base", base);
+	cJSON_AddStringToObject(object, "hash", t2l_adapter_facts(adapter)->hash);
+	cJSON_AddNumberToObject(object, "tensors", (double)report.n_tensors);
+	cJSON_AddNumberToObject(object, "changed", (double)report.n_changed);
+	say_json(ctx, object);
+	say(ctx, "%s  (%s with the adapter in its weights: %zu of %zu tensors changed)\n", path,
+	    base, report.n_changed, report.n_tensors);
 	return 0;
 }

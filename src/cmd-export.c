@@ -8,7 +8,7 @@
 #include "src/distil.h"
 
 static const char *const format_names[] = { "peft", "hf", "gguf", "ggml", "mlx", "ollama", "native",
-	"openai", NULL };
+	"merged", "openai", NULL };
 
 static const struct option_spec options[] = {
 	{ "adapter", 'a', OPTION_ADAPTER, REQUIRED, "path or catalog name" },
@@ -25,7 +25,7 @@ static int
 export_run(struct context *ctx, const struct options *opt)
 {
 	const char *output = option_text(opt, "output"), *format = option_text(opt, "format");
-	bool openai = strcmp(format, "openai") == 0;
+	bool openai = strcmp(format, "openai") == 0, merged = strcmp(format, "merged") == 0;
 	struct t2l_adapter *adapter;
 	int64_t id;
 	int status;
@@ -34,10 +34,16 @@ export_run(struct context *ctx, const struct options *opt)
 		return context_usage(ctx, "--prompts and --suite-task belong to --format openai");
 	if (openai && option_given(opt, "precision"))
 		return context_usage(ctx, "--precision is for weights; openai is training data");
+	if (merged && (option_given(opt, "precision") || option_given(opt, "optimize-for")))
+		return context_usage(ctx, "merged keeps the types of the base's tensors");
 	if (!workplace_adapter(ctx, option_text(opt, "adapter"), &adapter, &id))
 		return 1;
-	status = openai ? distil(ctx, opt, adapter, output)
-			: adapter_export(ctx, opt, adapter, id, format, output);
+	if (openai)
+		status = distil(ctx, opt, adapter, output);
+	else if (merged)
+		status = adapter_export_merged(ctx, opt, adapter, output);
+	else
+		status = adapter_export(ctx, opt, adapter, id, format, output);
 	t2l_adapter_close(adapter);
 	return status;
 }
@@ -45,27 +51,23 @@ export_run(struct context *ctx, const struct options *opt)
 const struct command command_export = {
 	.name = "export",
 	.summary = "write an adapter in another program's form",
-	.details = "peft: a directory that PEFT, vLLM and others load. hf: that, with "
-		   "configuration, tokenizer "
-		   "and README, and the base's weights linked beside, so that AutoModelForCausalLM "
-		   "loads it as a "
-		   "whole. gguf: a file for llama.cpp's --lora. ggml: one file of the t2l GGML v1 "
-		   "specification. mlx: a directory for mlx-lm. ollama: a Modelfile with a GGUF "
-		   "adapter. native: "
-		   "our own file. openai: chat fine-tuning data, the adapter's own answers to your "
-		   "prompts.\n\n"
-		   "Every export of weights is read back and compared before it takes its name; "
-		   "what it changes "
-		   "of the adapter's effect (of scale * B A) is told. An interrupted export leaves "
-		   "nothing.\n\n"
-		   "int8 in peft, hf: rows rounded to 255 steps and stored in fp16, because PEFT "
-		   "has no 8-bit "
-		   "tensors. Where the blocks of int8, q4_0 or q4_k_m do not fit a row, the tensor "
-		   "is fp16.",
+	.details =
+	    "peft: a directory that PEFT, vLLM and others load. hf: that, with configuration, "
+	    "tokenizer and README, and the base's weights linked beside, so that "
+	    "AutoModelForCausalLM loads it as a whole. gguf: a file for llama.cpp's --lora. "
+	    "ggml: one file of the t2l GGML v1 specification. mlx: a directory for mlx-lm. "
+	    "ollama: a Modelfile with a GGUF adapter. native: our own file. merged: the base "
+	    "with the adapter in its weights, as HF directory or GGUF like the base. openai: "
+	    "chat fine-tuning data, the adapter's own answers to your prompts.\n\n"
+	    "Every export of an adapter is read back and compared before it takes its name; what "
+	    "it changes of the adapter's effect (scale * B A) is told. An interrupted export "
+	    "leaves nothing.\n\n"
+	    "int8 in peft, hf: rows rounded to 255 steps and stored in fp16, because PEFT has no "
+	    "8-bit tensors. Where the blocks of int8, q4_0 or q4_k_m do not fit a row, the tensor "
+	    "is fp16.",
 	.example =
 	    "t2l export --adapter translate-es --format peft --output ./translate-es-peft\n"
-	    "t2l export --adapter translate-es --format gguf --base-model ./llama --output "
-	    "es.gguf\n"
+	    "t2l export --adapter translate-es --format gguf --base-model ./llama -o es.gguf\n"
 	    "t2l export --adapter translate-es --format openai --suite-task es --output es.jsonl",
 	.options = options,
 	.run = export_run,
