@@ -8,6 +8,7 @@ tests_unit_test_decoder_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_decoder_LDADD = $(UNIT_LDADD)
 tests_unit_test_decoder_LDFLAGS = $(UNIT_LDFLAGS)
 
+EXTRA_DIST += tests/interop/make-architecture-goldens.py
 tests_unit_test_architectures_SOURCES = tests/unit/test-architectures.c tests/unit/golden-tensors.h \
 	tests/unit/temporary-folder.h
 tests_unit_test_architectures_CFLAGS = $(UNIT_CFLAGS)
