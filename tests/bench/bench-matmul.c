@@ -5,7 +5,7 @@
  * rate of reading memory (a sum over a buffer larger than the caches), both on all threads, and
  * prints each operation as a share of one or the other.
  *
- * Usage: bench-matmul [isa [threads [products|lora|few-rows]]]; threads 0: all
+ * Usage: bench-matmul [isa [threads [products|lora|few-rows|one-core]]]; threads 0: all
  */
 #include <math.h>
 #include <stdio.h>
@@ -384,6 +384,57 @@ bench_few_rows(
 	free(w.data);
 }
 
+/* ---- one core, by processor time: neighbours on the machine count less ---- */
+
+static double
+processor_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* One type's weights against plain reading of the same bytes, in turns. */
+static void
+bench_type_on_one_core(struct backend *backend, enum dtype dtype)
+{
+	enum { IN = 2048, ROUNDS = 6, MAX_ROWS = 4 };
+	int64_t out = (int64_t)(BUFFER_BYTES / dtype_row_bytes(dtype, IN));
+	struct call call = { .backend = backend,
+		.run = run_linear,
+		.x = random_tensor(DTYPE_F32, MAX_ROWS, IN),
+		.w = random_tensor(dtype, out, IN),
+		.y = random_tensor(DTYPE_F32, MAX_ROWS, out) };
+	double reading = 1e9, best[MAX_ROWS + 1] = { 1e9, 1e9, 1e9, 1e9, 1e9 };
+	int64_t n_streams = out * (int64_t)dtype_row_bytes(dtype, IN) / STREAM_BYTES;
+	double bytes = (double)(out * (int64_t)dtype_row_bytes(dtype, IN));
+	static struct stream stream;
+
+	stream.buffer = call.w.data;
+	for (int round = 0; round < ROUNDS; round++) {
+		double start = processor_time();
+		for (int64_t i = 0; i < n_streams; i++)
+			read_stream(&stream, i, i + 1, 0);
+		double read =
+		    (processor_time() - start) * bytes / (double)(n_streams * STREAM_BYTES);
+		reading = fmin(reading, read);
+		for (int64_t rows = 1; rows <= MAX_ROWS; rows *= 2) {
+			call.x.shape[0] = call.y.shape[0] = rows;
+			start = processor_time();
+			call.run(&call);
+			best[rows] = fmin(best[rows], processor_time() - start);
+		}
+	}
+	printf("%-7s reading %5.1f GB/s; 1 row %5.1f GB/s, %3.0f %% of it; 2 rows %3.0f %%; 4 rows "
+	       "%3.0f %%\n",
+	    dtype_name(dtype), bytes / reading * 1e-9, bytes / best[1] * 1e-9,
+	    100 * reading / best[1], 100 * reading / best[2], 100 * reading / best[4]);
+	free(call.x.data);
+	free(call.w.data);
+	free(call.y.data);
+}
+
 static struct backend *
 open_or_exit(const char *isa, int n_threads, bool precise)
 {
@@ -428,6 +479,13 @@ main(int argc, char **argv)
 				bench_few_rows(&machine, backend, dtype_name(dtype), dtype);
 		bench_few_rows(&machine, precise, "q8_0 precise", DTYPE_Q8_0);
 		bench_few_rows(&machine, precise, "q4_k precise", DTYPE_Q4_K);
+	}
+	if (what == NULL || strcmp(what, "one-core") == 0) {
+		struct backend *one = open_or_exit(isa, 1, false);
+		for (enum dtype dtype = 0; dtype < N_DTYPES; dtype++)
+			if (dtype_is_weight(dtype))
+				bench_type_on_one_core(one, dtype);
+		cpu_backend_close(one);
 	}
 	cpu_backend_close(backend);
 	cpu_backend_close(precise);
