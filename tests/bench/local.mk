@@ -1,14 +1,15 @@
 # Benchmarks: `make bench` builds and runs them all; each may be run by itself. They are no tests: a
 # figure belongs to its machine, so only ratios from one run are compared. BENCH_MODELS is the folder
 # of the two random 1.1B models (1.2 and 2.2 GB; a temporary one, removed at the end, by default).
-BENCHES = tests/bench/bench-attention tests/bench/bench-catalog tests/bench/bench-decode \
+BENCHES = tests/bench/bench-attention tests/bench/bench-catalog tests/bench/bench-checkpoint \
+	tests/bench/bench-decode \
 	tests/bench/bench-generate tests/bench/bench-matmul tests/bench/bench-merge tests/bench/bench-start tests/bench/bench-tokenizer \
 	tests/bench/bench-train-peer tests/bench/bench-training-ops tests/bench/make-random-model
 EXTRA_PROGRAMS += $(BENCHES)
 CLEANFILES += $(BENCHES)
 EXTRA_DIST += tests/bench/run tests/bench/peer-tokenizers.py tests/bench/peer-merge.py
 EXTRA_DIST += tests/interop/peer-training.py tests/interop/check-demo-peft.sh \
-	tests/interop/make-hypernet-goldens.py tests/interop/make-jinja-expressions.py \
+	tests/interop/make-hypernet-goldens.py tests/interop/make-reference-checkpoint.py tests/interop/make-jinja-expressions.py \
 	tests/interop/make-tokenizer-stages.py
 
 tests_bench_bench_attention_SOURCES = tests/bench/bench-attention.c
@@ -19,6 +20,10 @@ tests_bench_bench_catalog_SOURCES = tests/bench/bench-catalog.c
 tests_bench_bench_catalog_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)
 tests_bench_bench_catalog_LDADD = $(BENCH_LDADD)
 tests_bench_bench_catalog_LDFLAGS = $(UNIT_LDFLAGS)
+tests_bench_bench_checkpoint_SOURCES = tests/bench/bench-checkpoint.c
+tests_bench_bench_checkpoint_CFLAGS = $(AM_CFLAGS)
+tests_bench_bench_checkpoint_LDADD = $(BENCH_LDADD)
+tests_bench_bench_checkpoint_LDFLAGS = $(UNIT_LDFLAGS)
 tests_bench_bench_decode_SOURCES = tests/bench/bench-decode.c
 tests_bench_bench_decode_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)
 tests_bench_bench_decode_LDADD = $(BENCH_LDADD)

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Checkpoints of text-to-lora, as its own program writes them: run, converted, refused.
+. "${0%/*}/checks.sh"
+
+cases=$T2L_SRCDIR/tests/golden/hypernet/reference
+checkpoint=$cases/L_recon_zscore
+
+a_checkpoint_makes_adapters_without_a_base() {
+	ends 0 generate --model "$checkpoint" --embedding "$checkpoint/golden.safetensors" --output made
+	[ "$(find made -name '*.safetensors' | wc -l)" -eq 2 ]
+	ends 0 inspect made/001-task-1.safetensors
+	says out tiny-llama
+	ends 0 generate --model "$checkpoint/hypermod.pt" --embedding "$checkpoint/golden.safetensors" --output again
+	cmp made/001-task-1.safetensors again/001-task-1.safetensors
+}
+
+a_converted_checkpoint_makes_the_same_adapters() {
+	ends 0 convert "$checkpoint" own.safetensors
+	says out own.safetensors
+	for model in "$checkpoint" own.safetensors; do
+		ends 0 generate --model "$model" --embedding "$checkpoint/golden.safetensors" --output made --json
+		field hash out >"$(basename "$model").hashes"
+		rm -r made
+	done
+	cmp L_recon_zscore.hashes own.safetensors.hashes
+	ends 1 convert "$checkpoint" own.safetensors
+	says err own.safetensors --force
+	ends 0 convert "$checkpoint" own.safetensors --force --precision fp16
+	ends 0 generate --model own.safetensors --embedding "$checkpoint/golden.safetensors" --output half
+}
+
+the_text_encoder_is_asked_for_by_name() {
+	ends 1 generate --model "$checkpoint" --task "sort the words" --output made
+	says err tiny-gte --encoder
+	ends 1 generate --model "$checkpoint" --encoder "$T2L_DATADIR/models/demo-encoder" --task "sort the words" \
+		--output made
+	says err 24 384
+	[ ! -e made ]
+}
+
+what_is_damaged_is_named_and_nothing_is_run() {
+	cp -r "$checkpoint" damaged
+	cp "$T2L_SRCDIR/tests/golden/hypernet/malicious/reduce_zip.pt" damaged/hypermod.pt
+	ends 1 generate --model damaged --embedding "$checkpoint/golden.safetensors" --output made
+	says err hypermod.pt 'nothing was run'
+	head -c 100000 "$checkpoint/hypermod.pt" >damaged/hypermod.pt
+	ends 1 generate --model damaged --embedding "$checkpoint/golden.safetensors" --output made
+	says err hypermod.pt
+	cp "$checkpoint/hypermod.pt" damaged/hypermod.pt
+	sed 's/^shared_AB_head: false/shared_AB_head: true/' "$checkpoint/args.yaml" >damaged/args.yaml
+	ends 1 convert damaged made
+	says err args.yaml shared_AB_head
+	rm damaged/args.yaml
+	ends 1 generate --model damaged --embedding "$checkpoint/golden.safetensors" --output made
+	says err args.yaml
+	[ ! -e made ]
+	! ls PWNED* 2>/dev/null
+}
+
+run_tests a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
+	the_text_encoder_is_asked_for_by_name what_is_damaged_is_named_and_nothing_is_run
