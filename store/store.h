@@ -59,7 +59,7 @@ enum {
 
 enum store_mode {
 	STORE_READ_WRITE, /* creates what is missing; falls back to reading when HOME cannot be
-			     written */
+			     written, or its disk is full */
 	STORE_READ_ONLY	  /* STORE_ENOENT when there is no catalog yet */
 };
 
