@@ -211,6 +211,7 @@ take_numbers(struct plan *plan)
 	return true;
 }
 
+/* Lines of a JSONL file; 0: it is another kind of file. */
 static size_t
 count_lines(const char *path)
 {
@@ -219,10 +220,12 @@ count_lines(const char *path)
 
 	if (mapped_file_open(path, &file) != 0)
 		return 0;
-	for (size_t i = 0; i < file.n; i++)
+	if (file.n > 0 && file.bytes[0] == '{')
+		n = 1;
+	for (size_t i = 0; n > 0 && i < file.n; i++)
 		n += file.bytes[i] == '\n';
 	mapped_file_close(&file);
-	return n + 1;
+	return n;
 }
 
 /* One adapter from a file of examples, with no recipe: settings that suit such a file. */
