@@ -3,7 +3,7 @@
 # of the two random 1.1B models (1.2 and 2.2 GB; a temporary one, removed at the end, by default).
 BENCHES = tests/bench/bench-attention tests/bench/bench-catalog tests/bench/bench-checkpoint \
 	tests/bench/bench-decode \
-	tests/bench/bench-generate tests/bench/bench-matmul tests/bench/bench-merge tests/bench/bench-start tests/bench/bench-tokenizer \
+	tests/bench/bench-generate tests/bench/bench-matmul tests/bench/bench-merge tests/bench/bench-refine tests/bench/bench-start tests/bench/bench-tokenizer \
 	tests/bench/bench-train-peer tests/bench/bench-training-ops tests/bench/make-random-model
 EXTRA_PROGRAMS += $(BENCHES)
 CLEANFILES += $(BENCHES)
@@ -40,6 +40,10 @@ tests_bench_bench_merge_SOURCES = tests/bench/bench-merge.c
 tests_bench_bench_merge_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)
 tests_bench_bench_merge_LDADD = $(BENCH_LDADD)
 tests_bench_bench_merge_LDFLAGS = $(UNIT_LDFLAGS)
+tests_bench_bench_refine_SOURCES = tests/bench/bench-refine.c
+tests_bench_bench_refine_CFLAGS = $(AM_CFLAGS)
+tests_bench_bench_refine_LDADD = $(BENCH_LDADD)
+tests_bench_bench_refine_LDFLAGS = $(UNIT_LDFLAGS)
 tests_bench_bench_start_SOURCES = tests/bench/bench-start.c
 tests_bench_bench_start_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)
 tests_bench_bench_start_LDADD = $(BENCH_LDADD)
