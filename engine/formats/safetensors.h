@@ -52,6 +52,10 @@ size_t safetensors_count(const struct safetensors *st);
 const struct safetensors_entry *safetensors_at(const struct safetensors *st, size_t i);
 const struct safetensors_entry *safetensors_find(const struct safetensors *st, const char *name);
 
+/* Its bytes are not needed soon: of a mapped file the memory they take is given back. They stay
+ * readable. */
+void safetensors_forget(const struct safetensors *st, const struct safetensors_entry *entry);
+
 /* The __metadata__ map (of a sharded set: of its first shard), in byte order of the keys. */
 size_t safetensors_metadata_count(const struct safetensors *st);
 const char *safetensors_metadata_key(const struct safetensors *st, size_t i);

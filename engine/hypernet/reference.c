@@ -520,6 +520,14 @@ static const char *const kinds[] = { "AB_offset", "mean_recon_target", "std_reco
 
 #define N_KINDS (sizeof kinds / sizeof kinds[0])
 
+static void
+given_name(const struct hypernet_config *config, const char *kind, int module, int part, char *name,
+    size_t size)
+{
+	snprintf(name, size, "%s.%s.%s", kind, part == 0 ? "A" : "B",
+	    module_name(config->modules[module]));
+}
+
 /* One of the tensors [layers, rank, in] and [layers, out, rank] of a kind, which the file must
  * have. */
 static enum t2l_status
@@ -531,8 +539,7 @@ find_given(struct reading *r, const char *kind, int module, int part, struct ten
 	enum t2l_status status;
 	char name[96];
 
-	snprintf(name, sizeof name, "%s.%s.%s", kind, part == 0 ? "A" : "B",
-	    module_name(config->modules[module]));
+	given_name(config, kind, module, part, name, sizeof name);
 	status = safetensors_tensor_of_shape(r->st, name, 3, shapes[part], out, r->err);
 	if (status == T2L_OK && out->dtype != DTYPE_F32 && out->dtype != DTYPE_F16 &&
 	    out->dtype != DTYPE_BF16)
@@ -557,6 +564,7 @@ static enum t2l_status
 look_at_offset(struct reading *r)
 {
 	bool zero = true;
+	char name[96];
 
 	for (int i = 0; i < 2 * r->config.n_modules; i++) {
 		struct tensor tensor;
@@ -565,6 +573,8 @@ look_at_offset(struct reading *r)
 		if (status != T2L_OK)
 			return status;
 		zero = zero && is_zero(&tensor);
+		given_name(&r->config, kinds[0], i / 2, i % 2, name, sizeof name);
+		safetensors_forget(r->st, safetensors_find(r->st, name));
 	}
 	r->config.offset = r->config.offset && !zero;
 	return T2L_OK;
