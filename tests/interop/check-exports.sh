@@ -25,7 +25,8 @@ absent() {
 	absent "$python lacks torch, transformers, peft or safetensors (set PYTHON)"
 
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 export T2L_DATADIR="$source/share" T2L_HOME="$work/home" XDG_CONFIG_HOME="$work/config"
 failed=0
 
@@ -39,27 +40,20 @@ export_as() {
 	}
 }
 
-# check NAME COMMAND...: runs a check and prints what matters of its JSON.
+# check NAME SCRIPT ARGUMENTS...: plans a check; all run in one Python, which loads torch once.
 check() {
-	name=$1
-	shift
-	status=0
-	"$python" "$@" >"$work/result" 2>"$work/errors" || status=$?
-	[ $status -eq 0 ] || { failed=1; tail -n 3 "$work/errors" >&2; }
-	"$python" - "$name" $status "$work/result" <<'END' || failed=1
-import json, sys
-result = json.loads(open(sys.argv[3]).read())
-keep = ("error", "lora_modules", "lora_tensors", "max_abs_diff", "max_relative_diff", "compared_with_peft", "complaints",
-        "names_differ", "ok", "files_missing_of_the_seven")
-print(json.dumps({"check": sys.argv[1], "status": int(sys.argv[2]), **{k: result[k] for k in keep if k in result}}))
-END
+	name=$1 script=$2
+	shift 2
+	printf '%s\t%s' "$name" "$checks/$script" >>"$work/plan"
+	printf '\t%s' "$@" >>"$work/plan"
+	echo >>"$work/plan"
 }
 
 peft() { # NAME ADAPTER TOLERANCE OPTIONS...
 	name=$1 adapter=$2 tolerance=$3
 	shift 3
 	export_as "$name" "$adapter" --format peft "$@"
-	check "$name" "$checks/check_peft.py" "$base" "$work/$name" \
+	check "$name" check_peft.py "$base" "$work/$name" \
 		--expect "$golden/peft/$adapter/golden.safetensors" --tol "$tolerance"
 }
 for adapter in qv-r8 all-rslora qv-bf16 qkvo-fp16 patterns; do
@@ -71,26 +65,45 @@ peft peft-bf16 qv-r8 5e-2 --precision bf16
 peft peft-int8 qv-r8 1e-1 --precision int8
 
 export_as hf qv-r8 --format hf --base-model "$base" --generate-model-card --task-description "Translate"
-check hf "$checks/check_hf.py" "$work/hf" --expect "$golden/peft/qv-r8/golden.safetensors"
+check hf check_hf.py "$work/hf" --expect "$golden/peft/qv-r8/golden.safetensors"
 export_as hf-only qv-r8 --format hf --base-model "$base" --adapter-only --target-model "$base"
-check hf-adapter-only "$checks/check_hf.py" "$work/hf-only" --expect "$golden/peft/qv-r8/golden.safetensors"
+check hf-adapter-only check_hf.py "$work/hf-only" --expect "$golden/peft/qv-r8/golden.safetensors"
 
 for precision in fp32 fp16 int8 q4_0; do
 	export_as $precision.ggml qv-r8 --format ggml --precision $precision --base-model "$base"
-	check ggml-$precision "$checks/check_ggml.py" "$work/$precision.ggml" \
+	check ggml-$precision check_ggml.py "$work/$precision.ggml" \
 		--expect "$golden/ggml/qv-r8.$precision.expected.safetensors" --tol 1e-6
 done
 
 if "$python" -c 'import gguf' 2>/dev/null; then
 	for adapter in qv-r8 all-rslora qkvo-fp16; do
 		export_as $adapter.gguf $adapter --format gguf --base-model "$base"
-		check gguf-$adapter "$checks/check_gguf_lora.py" "$work/$adapter.gguf" \
+		check gguf-$adapter check_gguf_lora.py "$work/$adapter.gguf" \
 			--peft "$golden/peft/$adapter" --heads 4 --kv-heads 2
 	done
 	export_as q8.gguf qv-r8 --format gguf --base-model "$base" --precision int8
-	check gguf-int8 "$checks/check_gguf_lora.py" "$work/q8.gguf" \
+	check gguf-int8 check_gguf_lora.py "$work/q8.gguf" \
 		--peft "$golden/peft/qv-r8" --heads 4 --kv-heads 2 --tol 2e-2
 else
 	echo "check-exports: $python has no gguf; GGUF was not checked" >&2
 fi
+
+"$python" - "$work/plan" <<'END' || failed=1
+import contextlib, io, json, runpy, sys
+keep = ("error", "lora_modules", "lora_tensors", "max_abs_diff", "max_relative_diff", "compared_with_peft", "complaints",
+        "names_differ", "ok", "files_missing_of_the_seven")
+failed = 0
+for line in open(sys.argv[1]):
+    name, *sys.argv = line.rstrip("\n").split("\t")
+    said, status = io.StringIO(), 0
+    with contextlib.redirect_stdout(said):
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as end:
+            status = end.code or 0
+    result = json.loads(said.getvalue())
+    print(json.dumps({"check": name, "status": status, **{k: result[k] for k in keep if k in result}}), flush=True)
+    failed |= status != 0
+sys.exit(failed)
+END
 exit $failed
