@@ -109,7 +109,7 @@ struct decoder_batch {
 	const int32_t *output_rows;    /* rows whose logits are wanted; NULL: all */
 	int64_t n_outputs;
 	struct tensor *noise; /* [n_rows, d], added to the embeddings; NULL: none */
-	bool recompute;	      /* while recording, keep one activation a layer (no on_hidden within) */
+	bool recompute; /* while recording, keep one activation a layer (no on_hidden within) */
 	/* Called with the hidden state before layer 0, after each layer and after the final norm
 	 * (layer -1 means the final norm, of the output rows alone); may be NULL. */
 	void (*on_hidden)(void *user, int layer, const struct tensor *hidden);
