@@ -57,5 +57,17 @@ what_is_damaged_is_named_and_nothing_is_run() {
 	! ls PWNED* 2>/dev/null
 }
 
-run_tests a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
+descriptions_of_any_language_are_taken() {
+	while read -r sentence; do
+		ends 0 generate --task "$sentence" --output made.safetensors --json
+		says out made.safetensors
+	done <<-SENTENCES
+		Schreibe das Wort rückwärts, ohne die Groß- und Kleinschreibung zu ändern
+		この単語を逆さに書いてください
+		اكتب الكلمة بالعكس
+		напиши слово задом наперёд 🙂
+	SENTENCES
+}
+
+run_tests descriptions_of_any_language_are_taken a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
 	the_text_encoder_is_asked_for_by_name what_is_damaged_is_named_and_nothing_is_run
