@@ -92,8 +92,14 @@ validate(struct context *ctx, const char *name, struct check_options *check)
 	struct checks checks;
 	int64_t id = 0;
 
-	if (!workplace_adapter(ctx, name, &adapter, &id))
+	if (!workplace_adapter(ctx, name, &adapter, &id)) {
+		cJSON *object = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(object, "adapter", name);
+		cJSON_AddBoolToObject(object, "valid", false);
+		say_json(ctx, object); /* why has been told already */
 		return false;
+	}
 	row = catalog_row(ctx, id);
 	check->file = row != NULL ? row->path : NULL;
 	check->file_hash = row != NULL ? row->hash : NULL;

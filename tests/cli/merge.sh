@@ -99,8 +99,9 @@ validate_tells_fit_memory_and_speed() {
 
 validate_sees_a_damaged_file() {
 	head -c 3000 "$work/plural.safetensors" >cut.safetensors
-	ends 1 validate --adapter cut.safetensors
+	ends 1 validate --adapter cut.safetensors --adapter "$work/plural.safetensors" --json
 	says err cut.safetensors
+	says out '"valid":false' '"valid":true'
 	ends 0 generate --quiet --task "write the plural of the word" --name kept
 	ends 0 validate --adapter kept
 	says out "as it was kept"
