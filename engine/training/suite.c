@@ -324,9 +324,9 @@ static enum t2l_status
 add_conversation(struct t2l_suite *suite, size_t task, enum example_kind kind, const cJSON *list,
     const char *where, struct t2l_error *err)
 {
-	struct t2l_message *messages;
+	struct t2l_message *messages = NULL;
 	const char *prompt = "";
-	size_t n, n_added = 0;
+	size_t n = 0, n_added = 0;
 	enum t2l_status status = read_messages(suite, list, where, &messages, &n, err);
 
 	for (size_t i = 0; i < n && status == T2L_OK; i++) {
