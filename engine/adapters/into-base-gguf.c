@@ -13,7 +13,7 @@
 #include "engine/adapters/row-order.h"
 #include "engine/formats/gguf-copy.h"
 
-/* The alignment is the writer's to say. */
+/* The alignment is the writer's to say, and a split base becomes one file. */
 static enum t2l_status
 copy_keys(const struct gguf *gguf, struct gguf_writer *writer, struct t2l_error *err)
 {
@@ -22,7 +22,8 @@ copy_keys(const struct gguf *gguf, struct gguf_writer *writer, struct t2l_error 
 	for (size_t i = 0; i < gguf_key_count(gguf) && status == T2L_OK; i++) {
 		const struct gguf_key *key = gguf_key_at(gguf, i);
 
-		if (strcmp(key->name, "general.alignment") != 0)
+		if (strcmp(key->name, "general.alignment") != 0 &&
+		    strncmp(key->name, "split.", strlen("split.")) != 0)
 			status = gguf_copy_key(gguf, key, writer, err);
 	}
 	return status;
