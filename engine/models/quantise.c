@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "engine/error.h"
-#include "engine/formats/gguf-writer.h"
+#include "engine/formats/gguf-copy.h"
 
 /* ---- which type ---- */
 
@@ -104,62 +104,14 @@ out_of_memory(struct t2l_error *err)
 }
 
 static enum t2l_status
-copy_strings(struct gguf_writer *writer, const struct gguf_key *key, struct t2l_error *err)
-{
-	const char **texts = calloc((size_t)key->n + 1, sizeof *texts);
-	size_t *sizes = calloc((size_t)key->n + 1, sizeof *sizes);
-	bool fine = texts != NULL && sizes != NULL;
-
-	for (uint64_t i = 0; fine && i < key->n; i++)
-		texts[i] = gguf_array_string(key, i, &sizes[i]);
-	if (fine)
-		gguf_writer_strings(writer, key->name, texts, sizes, (size_t)key->n);
-	free(texts);
-	free(sizes);
-	return fine ? T2L_OK : out_of_memory(err);
-}
-
-static enum t2l_status
 copy_key(const struct work *work, const struct gguf_key *key, struct t2l_error *err)
 {
-	struct gguf_writer *writer = work->writer;
-	int64_t integer = 0;
-	double number = 0;
-	bool yes = false;
-	enum t2l_status status = T2L_OK;
-
 	/* A split file becomes one; alignment and these two are the writer's and ours to say. */
 	if (strncmp(key->name, "split.", 6) == 0 || strcmp(key->name, "general.alignment") == 0 ||
 	    strcmp(key->name, "general.file_type") == 0 ||
 	    strcmp(key->name, "general.quantization_version") == 0)
 		return T2L_OK;
-	switch (key->type) {
-	case GGUF_ARRAY:
-		if (key->item_type == GGUF_STRING)
-			return copy_strings(writer, key, err);
-		gguf_writer_array(writer, key->name, key->item_type, key->bytes, (size_t)key->n);
-		return T2L_OK;
-	case GGUF_STRING:
-		if (key->text == NULL)
-			return t2l_fail(err, T2L_EFORMAT, "%s: key '%s' is no valid text",
-			    gguf_path(work->gguf), key->name);
-		gguf_writer_string(writer, key->name, key->text);
-		return T2L_OK;
-	case GGUF_BOOL:
-		status = gguf_bool(work->gguf, key->name, true, &yes, err);
-		gguf_writer_bool(writer, key->name, yes);
-		return status;
-	case GGUF_F32:
-	case GGUF_F64:
-		status = gguf_number(work->gguf, key->name, true, &number, err);
-		gguf_writer_number(writer, key->name, key->type, number);
-		return status;
-	default:
-		status =
-		    gguf_integer(work->gguf, key->name, true, INT64_MIN, INT64_MAX, &integer, err);
-		gguf_writer_integer(writer, key->name, key->type, integer);
-		return status;
-	}
+	return gguf_copy_key(work->gguf, key, work->writer, err);
 }
 
 static enum t2l_status
