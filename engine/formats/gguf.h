@@ -53,7 +53,7 @@ struct gguf_entry {
 
 struct gguf;
 
-/* A model that is split into NAME-0000k-of-0000n.gguf is opened whole, whichever part PATH names. */
+/* A model split into NAME-0000k-of-0000n.gguf is opened whole, whichever part PATH names. */
 enum t2l_status gguf_open(const char *path, struct gguf **out, struct t2l_error *err);
 /* Over memory that must outlive it; NAME is for messages. */
 enum t2l_status gguf_parse(
