@@ -155,7 +155,8 @@ check_alike(const struct adapter_set *set, size_t index, struct t2l_error *err)
 		    a->bt.shape[1] != b->bt.shape[1])
 			return t2l_fail(err, T2L_EMISMATCH,
 			    "adapter '%s': %s has another place, rank, scale or size than in '%s'",
-			    set->names[index], adapter_module_label(a, label, sizeof label), set->names[0]);
+			    set->names[index], adapter_module_label(a, label, sizeof label),
+			    set->names[0]);
 	}
 	return T2L_OK;
 }

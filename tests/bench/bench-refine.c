@@ -169,6 +169,7 @@ tell(struct outcome *outcome, const char *which, float rate)
 			printf(", in median after %d", outcome->needed[i][n / 2]);
 		printf("\n");
 	}
+	fflush(stdout);
 }
 
 int
