@@ -435,9 +435,10 @@ write_and_check(const struct adapter_format *format, const struct t2l_adapter *g
 		count_files(temporary, format->facts.is_directory, report);
 		status = install(temporary, target, format->facts.is_directory, err);
 	}
-	if (status != T2L_OK)
-		discard(temporary, format->facts.is_directory);
-	return status;
+	if (status == T2L_OK)
+		return T2L_OK;
+	discard(temporary, format->facts.is_directory);
+	return t2l_context(err, "'%s'", path); /* the temporary name says nothing to anybody */
 }
 
 static void

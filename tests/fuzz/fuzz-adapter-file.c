@@ -1,6 +1,8 @@
 /* fuzz-adapter-file.c - any bytes as an adapter's file of any format: GGUF, GGML, Kohya's, native.
  */
 
+#include "config.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>

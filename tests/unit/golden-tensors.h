@@ -34,7 +34,7 @@ need_golden_folder(const char *relative, const char *file)
 	char name[512];
 	char *path;
 
-	snprintf(name, sizeof name, "%s/%s", relative, file);
+	assert_true(snprintf(name, sizeof name, "%s/%s", relative, file) < (int)sizeof name);
 	path = (char *)need_golden(name);
 	path[strlen(path) - strlen(file) - 1] = '\0';
 	return path;

@@ -363,9 +363,9 @@ other_files_are_refused_by_what_they_are(void **state)
 		enum t2l_status status;
 		const char *word;
 	} files[] = {
-		{ "GGUF\3\0\0\0", 8, T2L_EUNSUPPORTED, "GGUF" },
-		{ "lmgg\1\0\0\0", 8, T2L_EUNSUPPORTED, "GGML" },
-		{ "PK\3\4torch", 9, T2L_EUNSUPPORTED, "torch" },
+		{ "GGUF\3\0\0\0", 8, T2L_EFORMAT, "other.bin" },
+		{ "lmgg\1\0\0\0", 8, T2L_EFORMAT, "other.bin" },
+		{ "PK\3\4torch", 9, T2L_EFORMAT, "other.bin" },
 		{ "\2\0\0\0\0\0\0\0{}", 10, T2L_EFORMAT, "no t2l metadata" },
 		{ "hello", 5, T2L_EFORMAT, "other.bin" },
 		{ "", 0, T2L_EFORMAT, "other.bin" },
