@@ -638,6 +638,23 @@ needs_hypernet(const struct options *opt)
 	return false;
 }
 
+/* Hypernet and encoder, which must belong to the base: another one would answer, and wrongly. */
+static bool
+open_hypernet(struct evaluation *run)
+{
+	const struct options *opt = run->opt;
+	struct t2l_error err;
+
+	if (!workplace_hypernet(
+		run->ctx, option_text(opt, "model"), option_text(opt, "variant"), &run->hypernet) ||
+	    !workplace_encoder(run->ctx, option_text(opt, "encoder"), &run->encoder))
+		return false;
+	if (t2l_hypernet_check(run->hypernet, run->model, run->encoder, &err) == T2L_OK)
+		return true;
+	context_fail_error(run->ctx, &err);
+	return false;
+}
+
 static int
 evaluate_run(struct context *ctx, const struct options *opt)
 {
@@ -662,9 +679,7 @@ evaluate_run(struct context *ctx, const struct options *opt)
 		bool fine = true;
 
 		if (adapter == NULL && needs_hypernet(opt))
-			fine = workplace_hypernet(ctx, option_text(opt, "model"),
-				   option_text(opt, "variant"), &run.hypernet) &&
-			       workplace_encoder(ctx, option_text(opt, "encoder"), &run.encoder);
+			fine = open_hypernet(&run);
 		if (fine && adapter == NULL) {
 			run.multi_task = open_baseline(&run, "multi-task");
 			run.described = open_baseline(&run, "multi-task-described");

@@ -188,6 +188,8 @@ another_base_is_told_apart() {
 	ends 1 generate --task x --validate --base-model ./other-base --output made.safetensors
 	says err demo-base
 	[ ! -e made.safetensors ]
+	ends 1 evaluate --task plural --method t2l-plain --base-model ./other-base
+	says err demo-base
 }
 
 unknown_settings_are_named_with_file_and_line() {
