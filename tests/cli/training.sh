@@ -94,7 +94,7 @@ RECIPE
 }
 
 two_processes_give_what_one_gives() {
-	command -v mpirun >/dev/null || return 0
+	command -v mpirun >/dev/null || exit 77
 	examples plural.jsonl 12
 	printf '[training]\nmicro_batches = 2\n' >two.toml
 	for run in one two; do
@@ -103,8 +103,10 @@ two_processes_give_what_one_gives() {
 		if [ $run = one ]; then
 			ends 0 train "$@"
 		else
-			OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe \
-				-n 2 "$t2l" train "$@" --distributed >out 2>err
+			# Open MPI's modules leave memory behind; that is not ours to report.
+			ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" OMPI_ALLOW_RUN_AS_ROOT=1 \
+				OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 2 \
+				"$t2l" train "$@" --distributed >out 2>err
 		fi
 	done
 	cmp one.safetensors two.safetensors
