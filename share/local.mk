@@ -85,4 +85,6 @@ share/completions/t2l.fish: src/t2l$(EXEEXT)
 	src/t2l$(EXEEXT) help --completion fish > $@
 dist_demomodels_DATA += share/models/README.md share/models/results.jsonl
 EXTRA_DIST += share/models/logs/demo-base.jsonl share/models/logs/demo-encoder.jsonl \
-	share/models/logs/demo-S.jsonl share/models/logs/demo-M.jsonl share/models/logs/demo-L.jsonl
+	share/models/logs/demo-S.jsonl share/models/logs/demo-M.jsonl share/models/logs/demo-L.jsonl \
+	share/models/logs/demo-lora.jsonl share/models/logs/demo-multi-task.jsonl \
+	share/models/baselines/multi-task.safetensors
