@@ -2,10 +2,10 @@
  *
  * One JSON text for each base model, whose lanes no other base could run:
  *   {"task","prompt","lanes":[{"parts":[{"id","weight"}],"settings":{}}],"cursor","settings":{},
- *    "diff","conversation","together"}
+ *    "diff","conversation","together","draft"}
  * "settings" has what differs from the configuration, so that what was never touched follows it. A
- * draft is in no catalog: of it the task stays. Texts of lanes are not kept: Enter brings them
- * back.
+ * draft is in no catalog: it is made again from the task. Texts of lanes are not kept: Enter brings
+ * them back.
  */
 
 #include "config.h"
@@ -91,6 +91,7 @@ state_text(const struct compare *compare)
 	for (size_t i = 0; i < N_SWITCHES; i++)
 		cJSON_AddBoolToObject(state, switches[i].name,
 		    *(const bool *)((const char *)compare + switches[i].offset));
+	cJSON_AddBoolToObject(state, "draft", compare_draft_lane(compare) != NULL);
 	text = cJSON_PrintUnformatted(state);
 	cJSON_Delete(state);
 	return text;
@@ -215,6 +216,8 @@ restore_from(struct compare *compare, const cJSON *state)
 	}
 	restore_lanes(compare, cJSON_GetObjectItemCaseSensitive(state, "lanes"),
 	    cJSON_GetObjectItemCaseSensitive(state, "cursor"));
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(state, "draft")))
+		compare_task_changed(compare);
 	if (prompt_line_text(&compare->prompt)[0] != '\0')
 		compare->focus = FOCUS_PROMPT;
 }

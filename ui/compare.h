@@ -73,6 +73,8 @@ struct lane *compare_lane_at(const struct compare *compare, size_t slot); /* NUL
 struct lane *compare_add_lane(struct compare *compare, bool in_front);
 void compare_drop_lane(struct compare *compare, struct lane *lane);
 struct lane *compare_draft_lane(const struct compare *compare);
+/* The task line has other words: with "live" on they become a draft after a pause. */
+void compare_task_changed(struct compare *compare);
 /* Counts what differs from the lane under the cursor. */
 void compare_count_differences(struct compare *compare);
 

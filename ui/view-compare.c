@@ -311,8 +311,8 @@ run_prompt(struct compare *compare)
 	compare_run(compare, NULL);
 }
 
-static void
-task_changed(struct compare *compare)
+void
+compare_task_changed(struct compare *compare)
 {
 	const struct workbench_host *host = compare->view->host;
 
@@ -513,7 +513,7 @@ field_keys(struct compare *compare, key_code key)
 		load_history(compare, task);
 	answer = prompt_line_key(task ? &compare->task : &compare->prompt, key, ours);
 	if (answer == LINE_CHANGED && task)
-		task_changed(compare);
+		compare_task_changed(compare);
 	return answer != LINE_IGNORED;
 }
 
@@ -554,7 +554,7 @@ compare_paste(struct view *view, const char *text, size_t n_bytes)
 
 	if (compare->focus == FOCUS_TASK) {
 		prompt_line_insert(&compare->task, text, n_bytes);
-		task_changed(compare);
+		compare_task_changed(compare);
 	} else if (compare->focus == FOCUS_PROMPT) {
 		prompt_line_insert(&compare->prompt, text, n_bytes);
 	}
