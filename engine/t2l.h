@@ -102,6 +102,11 @@ T2L_API enum t2l_status t2l_model_open_text(
 T2L_API void t2l_model_close(struct t2l_model *model);
 T2L_API const struct t2l_model_facts *t2l_model_facts(const struct t2l_model *model);
 
+/* Reads every weight, where opening reads samples of large tensors: T2L_EFORMAT names the file and
+ * the tensor, row and column of the first that is NaN or infinite. Takes as long as reading the
+ * file and widening it to f32. */
+T2L_API enum t2l_status t2l_model_check(const struct t2l_model *model, struct t2l_error *err);
+
 /* One tensor as its file has it, whose size in bytes is *N_BYTES (may be NULL); false behind the
  * last. */
 struct t2l_tensor_facts;
@@ -117,14 +122,24 @@ struct t2l_quantize_report {
 	size_t done, all;      /* tensors */
 };
 struct t2l_quantize_options {
-	const char *type; /* a name of t2l_quantize_type() */
+	const char *type; /* a name of t2l_quantize_type(); NULL (conversion only): as it is */
 	/* After each tensor, in the file's order; false: T2L_ECANCELLED. May be NULL. */
 	bool (*on_tensor)(void *user, const struct t2l_quantize_report *report);
 	void *user;
 };
-/* INPUT, a GGUF file, with its matrices in another type -> OUTPUT, atomically. Metadata stays. */
+/* INPUT, a GGUF file or a Hugging Face directory, with its matrices in another type -> OUTPUT, a
+ * GGUF file, atomically. A GGUF file's metadata stays. */
 T2L_API enum t2l_status t2l_quantize(const char *input, const char *output,
     const struct t2l_quantize_options *options, struct t2l_error *err);
+/* A base model in the other form, atomically: a Hugging Face directory -> a GGUF file, a GGUF file
+ * -> a directory (whose namesakes are replaced when it is there). Vectors and routers of GGUF files
+ * are f32; a directory takes the types f32, f16 and bf16; of a NULL type, quantised tensors become
+ * f16 in a directory and the others stay as they are. What the other form cannot say is
+ * T2L_EUNSUPPORTED and named. */
+T2L_API enum t2l_status t2l_model_convert(const char *input, const char *output,
+    const struct t2l_quantize_options *options, struct t2l_error *err);
+/* Whether PATH looks like a base model of either form (and no adapter). */
+T2L_API bool t2l_model_is(const char *path);
 /* The types in the table's order with a line on each (HELP may be NULL); NULL behind the last. */
 T2L_API const char *t2l_quantize_type(size_t index, const char **help);
 
@@ -641,6 +656,10 @@ struct t2l_train_options {
 	bool use_rslora;
 	bool description_in_prompt; /* multi-task: write the description before the input */
 	const char *save_dtype;	    /* "f32", "f16", "bf16" */
+	/* "bf16": operands of the products of linear layers and of the hypernet are rounded to it, and
+	 * f32 weights of a frozen base are kept in it; all that is trained, gradients, moments, norms,
+	 * attention, low-rank parts and losses stay f32. NULL or "f32": nothing is rounded. */
+	const char *compute_dtype;
 	/* optimiser */
 	int64_t steps;
 	float learning_rate, muon_learning_rate;	 /* muon 0: AdamW for all */
@@ -697,6 +716,9 @@ T2L_API enum t2l_status t2l_train(struct t2l_engine *engine,
 /* What a training needs, in bytes; and the steps it would run. */
 struct t2l_train_estimate {
 	uint64_t base, parameters, activations; /* parameters with gradients and moments */
+	uint64_t rest;	/* the program, tokens, descriptions: what is in memory when it is asked */
+	uint64_t total; /* the peak: all of these */
+	uint64_t base_as_bf16; /* what base would be with compute_dtype bf16 */
 	int64_t steps;
 	int64_t n_parameters;
 };
