@@ -10,7 +10,18 @@
 #include "src/adapter-export.h"
 
 const char *const export_precisions[] = { "fp32", "fp16", "bf16", "int8", "q4_0", "q4_k_m", NULL };
+const char *const export_quantizations[] = { "q8_0", "int8", "q4_0", "q4_k_m", NULL };
 const char *const export_targets[] = { "mobile", "inference", "size", NULL };
+
+const char *
+export_precision(const struct options *options)
+{
+	const char *quantization = option_text(options, "quantization");
+
+	if (quantization == NULL)
+		return option_text(options, "precision");
+	return strcmp(quantization, "q8_0") == 0 ? "int8" : quantization;
+}
 
 static bool
 show_progress(void *user, size_t done, size_t all)
@@ -117,7 +128,7 @@ adapter_export(struct context *ctx, const struct options *opt, const struct t2l_
 	const char *target = option_text(opt, "optimize-for");
 	struct t2l_export_options options = {
 		.format = format,
-		.precision = option_text(opt, "precision"),
+		.precision = export_precision(opt),
 		.base_model = find_base(ctx, opt, adapter, format, base, sizeof base),
 		.architecture = option_text(opt, "architecture"),
 		.head_dim =

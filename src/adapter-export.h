@@ -13,6 +13,8 @@
 	{ "precision", 0, OPTION_CHOICE, 0,                                                        \
 		"of the numbers; which ones a format can hold is in its list (default fp32)",      \
 		.choices = export_precisions },                                                    \
+	    { "quantization", 0, OPTION_CHOICE, 0, "the same by the names of quantised types",     \
+		    .choices = export_quantizations, .excludes = "precision" },                    \
 	    { "base-model", 'b', OPTION_MODEL, 0,                                                  \
 		    "the adapter's base: gguf orders rows by its heads, hf links it (its "         \
 		    "config.json is enough for gguf)" },                                           \
@@ -37,7 +39,11 @@
 		    "what the adapter does, for card and metadata"                                 \
 	}
 
-extern const char *const export_precisions[], *const export_targets[];
+extern const char *const export_precisions[], *const export_quantizations[],
+						  *const export_targets[];
+
+/* What --precision or --quantization says; NULL: neither. */
+const char *export_precision(const struct options *options);
 
 /* Writes ADAPTER (row ID of the catalog, or 0) as FORMAT to PATH as the options say, and tells
  * about it. -> exit status */

@@ -64,6 +64,19 @@ static const struct option_spec show_options[] = {
 	{ 0 },
 };
 
+static cJSON *
+setting_json(struct context *ctx, const char *key)
+{
+	const char *origin, *value = setting_get(ctx->settings, key, &origin);
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "key", key);
+	cJSON_AddItemToObject(
+	    object, "value", value ? cJSON_CreateString(value) : cJSON_CreateNull());
+	cJSON_AddStringToObject(object, "origin", origin);
+	return object;
+}
+
 static int
 config_show_run(struct context *ctx, const struct options *opt)
 {
@@ -78,11 +91,7 @@ config_show_run(struct context *ctx, const struct options *opt)
 		if (only != NULL && strcmp(only, spec->key) != 0)
 			continue;
 		found = true;
-		object = cJSON_CreateObject();
-		cJSON_AddStringToObject(object, "key", spec->key);
-		cJSON_AddItemToObject(
-		    object, "value", value ? cJSON_CreateString(value) : cJSON_CreateNull());
-		cJSON_AddStringToObject(object, "origin", origin);
+		object = setting_json(ctx, spec->key);
 		cJSON_AddStringToObject(object, "help", spec->help);
 		say_json(ctx, object);
 		if (option_flag(opt, "origin"))
@@ -104,6 +113,7 @@ config_set_run(struct context *ctx, const struct options *opt)
 	if (!setting_save(ctx->settings, option_argument(opt, 0), option_argument(opt, 1), message,
 		sizeof message))
 		return context_fail(ctx, "%s", message);
+	say_json(ctx, setting_json(ctx, option_argument(opt, 0)));
 	return 0;
 }
 
@@ -171,8 +181,13 @@ help_run(struct context *ctx, const struct options *opt)
 	}
 	for (size_t i = 0; i < n && i < 16; i++)
 		words[i] = option_argument(opt, i);
-	if (n == 0) {
+	if (n == 0 && !ctx->json) {
 		help_all(ctx);
+		return 0;
+	}
+	if (n == 0) {
+		for (size_t i = 0; commands[i] != NULL; i++)
+			help_json(ctx, commands[i], commands[i]->name);
 		return 0;
 	}
 	const struct command *command = command_find((int)(n < 16 ? n : 16), words, &n_words);
@@ -183,7 +198,10 @@ help_run(struct context *ctx, const struct options *opt)
 	for (int i = 0; i < n_words; i++)
 		snprintf(name + strlen(name), sizeof name - strlen(name), "%s%s", i ? " " : "",
 		    words[i]);
-	help_command(ctx, command, name);
+	if (ctx->json)
+		help_json(ctx, command, name);
+	else
+		help_command(ctx, command, name);
 	return 0;
 }
 

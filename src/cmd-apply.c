@@ -12,6 +12,8 @@
 #include "src/lanes.h"
 #include "src/options.h"
 
+static const char *const variant_names[] = { "S", "M", "L", NULL };
+
 static const struct option_spec options[] = {
 	{ "task", 't', OPTION_TEXT, REQUIRED, "what the model should do, in a sentence" },
 	{ "prompt", 'p', OPTION_TEXT, MANY, "what to say to the model" },
@@ -19,7 +21,7 @@ static const struct option_spec options[] = {
 	{ "output", 'o', OPTION_PATH, 0, "write the answers there" },
 	{ "base-model", 'b', OPTION_MODEL, 0, "base", .setting = "base.model" },
 	{ "model", 'm', OPTION_PATH, 0, "hypernet checkpoint", .setting = "hypernet.path" },
-	{ "variant", 0, OPTION_TEXT, 0, "size of the demo's hypernet",
+	{ "variant", 0, OPTION_CHOICE, 0, "size of the demo's hypernet", .choices = variant_names,
 	    .setting = "hypernet.variant" },
 	{ "encoder", 'e', OPTION_PATH, 0, "task encoder", .setting = "encoder.path" },
 	{ "keep", 'k', OPTION_FLAG, 0, "keep the adapter in the catalog" },

@@ -140,10 +140,24 @@ struct bench {
 };
 
 static bool
+watch(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes)
+{
+	const struct bench *bench = user;
+
+	(void)lane;
+	(void)id;
+	(void)text;
+	(void)n_bytes;
+	return !atomic_load(bench->ctx->cancelled);
+}
+
+static bool
 run_round(struct bench *bench, size_t max_tokens)
 {
 	struct t2l_sampling sampling = t2l_sampling_default();
-	struct t2l_run run = { .sampling = &sampling, .max_tokens = max_tokens };
+	struct t2l_run run = {
+		.sampling = &sampling, .max_tokens = max_tokens, .on_token = watch, .user = bench
+	};
 	int32_t *ids = malloc(bench->n_prompt * sizeof *ids);
 	struct t2l_error err = { .message = "out of memory" };
 	bool fine = ids != NULL;
@@ -275,7 +289,7 @@ bench_run(struct context *ctx, const struct options *opt)
 	if (bench.n_prompt + bench.max_tokens > most) {
 		bench.max_tokens = bench.max_tokens < most / 2 ? bench.max_tokens : most / 2;
 		bench.n_prompt = most - bench.max_tokens;
-		note(ctx, "the model's context of %zu holds %zu tokens of prompt and %zu more\n",
+		note(ctx, "the model's context of %zu holds %zu tokens of prompt and %zu more",
 		    most, bench.n_prompt, bench.max_tokens);
 	}
 	room.n_context = bench.n_prompt + bench.max_tokens;

@@ -39,7 +39,7 @@ static int
 convert_hypernet(struct context *ctx, const struct conversion *conversion, const char *source,
     const char *output, const struct options *opt)
 {
-	const char *precision = option_text(opt, "precision");
+	const char *precision = export_precision(opt);
 	struct t2l_error err;
 	cJSON *object;
 

@@ -12,6 +12,7 @@
 
 #include "base/atomic-file.h"
 #include "base/buffer.h"
+#include "src/evaluate-file.h"
 #include "src/lanes.h"
 #include "src/options.h"
 
@@ -19,15 +20,24 @@ static const char *const method_names[] = { "base", "base-described", "icl", "mu
 	"multi-task-described", "oracle", "t2l-train", "t2l-comb", "t2l-near", "t2l-far",
 	"t2l-plain", "control", "average", NULL };
 
+static const char *const variant_names[] = { "S", "M", "L", NULL };
+
 static const struct option_spec evaluate_options[] = {
 	{ "suite", 's', OPTION_PATH, 0, "task suite [the demo's]" },
 	{ "base-model", 'b', OPTION_MODEL, 0, "base", .setting = "base.model" },
 	{ "model", 'm', OPTION_PATH, 0, "hypernet checkpoint", .setting = "hypernet.path" },
-	{ "variant", 0, OPTION_TEXT, 0, "size of the demo's hypernet",
+	{ "variant", 0, OPTION_CHOICE, 0, "size of the demo's hypernet", .choices = variant_names,
 	    .setting = "hypernet.variant" },
 	{ "encoder", 'e', OPTION_PATH, 0, "task encoder", .setting = "encoder.path" },
 	{ "method", 0, OPTION_CHOICE, MANY, "only these", .choices = method_names },
-	{ "adapter", 'a', OPTION_ADAPTER, 0, "evaluate this adapter on every task (or on --task)" },
+	{ "adapter", 'a', OPTION_ADAPTER, 0, "evaluate this adapter on every task (or on --task)",
+	    .excludes = "method model variant encoder baselines descriptions shots" },
+	{ "test-data", 0, OPTION_PATH, 0,
+	    "JSONL {\"prompt\":..,\"response\":..} instead of a suite: the adapter's answers",
+	    .excludes = "suite task group method model variant encoder baselines descriptions "
+			"shots per-task" },
+	{ "metrics", 0, OPTION_TEXT, 0, "of --test-data: accuracy, response_time",
+	    .fallback = "accuracy" },
 	{ "task", 't', OPTION_TEXT, MANY, "only tasks of this id" },
 	{ "group", 'g', OPTION_TEXT, MANY, "only tasks of this group" },
 	{ "baselines", 0, OPTION_PATH, 0,
@@ -423,23 +433,26 @@ list_groups(const struct evaluation *run, const char *groups[16])
 }
 
 static void
+tell_task(struct evaluation *run, struct buffer *file, size_t task, const char *method,
+    const struct score *score)
+{
+	const struct t2l_suite_task *of = run->tasks[task];
+	double share = score->n ? (double)score->correct / (double)score->n : 0;
+
+	if (score->n == 0)
+		return;
+	add_json(run, file,
+	    result_json(run, of->group, of->id, method, score->n, score->correct, share));
+	say(run->ctx, "%-22s %-28s %5.1f\n", method, of->id, 100 * share);
+}
+
+static void
 tell_per_task(struct evaluation *run, struct buffer *file)
 {
-	for (size_t m = 0; m < N_METHODS; m++) {
-		for (size_t i = 0; i < run->n_tasks; i++) {
-			const struct score *score = &run->scores[m * run->n_tasks + i];
-
-			if (score->n == 0)
-				continue;
-			double share = (double)score->correct / (double)score->n;
-
-			add_json(run, file,
-			    result_json(run, run->tasks[i]->group, run->tasks[i]->id,
-				methods[m].name, score->n, score->correct, share));
-			say(run->ctx, "%-22s %-28s %5.1f\n", methods[m].name, run->tasks[i]->id,
-			    100 * share);
-		}
-	}
+	for (size_t m = 0; m < N_METHODS; m++)
+		for (size_t i = 0; i < run->n_tasks; i++)
+			tell_task(
+			    run, file, i, methods[m].name, &run->scores[m * run->n_tasks + i]);
 }
 
 static int
@@ -585,6 +598,8 @@ run_adapter(struct evaluation *run, const char *text)
 	}
 	if (status == 0) {
 		double share = (double)sum.correct / (double)sum.n;
+		const char *output = option_text(run->opt, "output");
+		struct buffer file = { 0 };
 		struct store_evaluation row = { .adapter = id,
 			.suite = run->suite_name,
 			.group = run->n_tasks == 1 ? run->tasks[0]->id : "",
@@ -592,9 +607,15 @@ run_adapter(struct evaluation *run, const char *text)
 			.n = sum.n,
 			.n_correct = sum.correct };
 
-		say_json(run->ctx,
+		for (size_t i = 0; option_flag(run->opt, "per-task") && i < run->n_tasks; i++)
+			tell_task(run, &file, i, "adapter", &scores[i]);
+		add_json(run, &file,
 		    result_json(run, row.group, NULL, "adapter", sum.n, sum.correct, share));
 		say(run->ctx, "%zu of %zu right (%.1f %%)\n", sum.correct, sum.n, 100 * share);
+		if (output != NULL && atomic_write(output, buffer_string(&file), file.n) != 0)
+			status = context_fail(
+			    run->ctx, "cannot write '%s': %s", output, strerror(errno));
+		buffer_free(&file);
 		if (id != 0 && workplace_store(run->ctx, &store) &&
 		    (store_evaluation_add(store, &row, &(int64_t){ 0 }) != STORE_OK ||
 			store_set_score(store, id, share) != STORE_OK))
@@ -664,6 +685,12 @@ evaluate_run(struct context *ctx, const struct options *opt)
 	struct t2l_error err;
 	int status = 1;
 
+	if (option_given(opt, "metrics") && option_text(opt, "test-data") == NULL)
+		return context_usage(ctx, "--metrics belongs to --test-data");
+	if (option_text(opt, "test-data") != NULL)
+		return workplace_model(ctx, option_text(opt, "base-model"), &run.model)
+			   ? evaluate_file(ctx, opt, run.model)
+			   : 1;
 	if (suite == NULL) {
 		snprintf(path, sizeof path, "%s/tasks/demo", workplace_share(ctx));
 		suite = path;
@@ -708,7 +735,9 @@ const struct command command_evaluate = {
 		   "descriptions of that tier; control: from another task's description; average: "
 		   "the mean of the "
 		   "generated adapters. A group's figure is the mean over its tasks.",
-	.example = "t2l evaluate --method base --method t2l-plain --group seen",
+	.example = "t2l evaluate --method base --method t2l-plain --group seen\n"
+		   "t2l evaluate --adapter bot --test-data queries.jsonl --metrics "
+		   "accuracy,response_time",
 	.options = evaluate_options,
 	.run = evaluate_run,
 };

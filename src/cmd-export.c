@@ -32,9 +32,9 @@ export_run(struct context *ctx, const struct options *opt)
 
 	if (!openai && (option_given(opt, "prompts") || option_given(opt, "suite-task")))
 		return context_usage(ctx, "--prompts and --suite-task belong to --format openai");
-	if (openai && option_given(opt, "precision"))
+	if (openai && export_precision(opt) != NULL)
 		return context_usage(ctx, "--precision is for weights; openai is training data");
-	if (merged && (option_given(opt, "precision") || option_given(opt, "optimize-for")))
+	if (merged && (export_precision(opt) != NULL || option_given(opt, "optimize-for")))
 		return context_usage(ctx, "merged keeps the types of the base's tensors");
 	if (!workplace_adapter(ctx, option_text(opt, "adapter"), &adapter, &id))
 		return 1;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/atomic-file.h"
+#include "src/json-lines.h"
 #include "src/lanes.h"
 #include "src/options.h"
 #include "src/repl.h"
@@ -22,7 +23,8 @@ static const struct option_spec options[] = {
 	{ "input-file", 'f', OPTION_PATH, 0,
 	    "a prompt a line, or JSONL {\"prompt\":..} / {\"messages\":[..]}; - is stdin" },
 	{ "output-file", 'o', OPTION_PATH, 0, "results as JSONL" },
-	{ "interactive", 'i', OPTION_FLAG, 0, "a conversation with commands: /help tells" },
+	{ "interactive", 'i', OPTION_FLAG, 0, "a conversation with commands: /help tells",
+	    .excludes = "prompt input-file output-file tokens" },
 	{ "tokens", 0, OPTION_FLAG, 0, "prompts are token ids 1,2,3; ids are in the results" },
 	LANE_OPTIONS,
 	{ 0 },
@@ -119,7 +121,21 @@ collect_prompts(struct context *ctx, const struct options *opt, struct prompts *
 			   : !prompts_add_text(ctx, prompts, text))
 			return false;
 	}
-	return file == NULL || prompts_read(ctx, prompts, file);
+	if (file != NULL && !prompts_read(ctx, prompts, file))
+		return false;
+	for (size_t i = 0; tokens && i < prompts->n; i++) {
+		struct prompt *prompt = &prompts->items[i];
+
+		if (prompt->ids != NULL || prompt->messages != NULL)
+			continue;
+		prompt->ids = text_ids(prompt->text, &prompt->n_ids);
+		if (prompt->ids == NULL || prompt->n_ids == 0) {
+			context_fail(ctx, "%s line %zu: '%s' is no list of token ids like 1,2,3",
+			    file, prompt->line, prompt->text);
+			return false;
+		}
+	}
+	return true;
 }
 
 static int

@@ -9,6 +9,9 @@
 #include "src/command.h"
 #include "src/help.h"
 #include "src/options.h"
+#include "src/settings.h"
+
+#define MAX_DEPTH 8
 
 const struct option_spec common_options[] = {
 	{ "json", 0, OPTION_FLAG, 0, "results as JSON, one object a line" },
@@ -79,8 +82,8 @@ wants_help(int argc, const char *const *argv)
 	return argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
 }
 
-int
-command_run(struct context *ctx, int argc, const char *const *argv)
+static int
+run_one(struct context *ctx, int argc, const char *const *argv)
 {
 	const char *outer = ctx->command;
 	char name[128];
@@ -112,14 +115,60 @@ command_run(struct context *ctx, int argc, const char *const *argv)
 	return status;
 }
 
+const char *
+command_settings_file(int argc, const char *const *argv)
+{
+	if (argc > 0 && (strcmp(argv[0], "train") == 0 || strcmp(argv[0], "config") == 0))
+		return NULL;
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--config=", 9) == 0)
+			return argv[i] + 9;
+		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+			return argv[i + 1];
+	}
+	return NULL;
+}
+
+/* A line inside a batch, the REPL or the workbench: its own --config counts for it alone. */
+static int
+run_nested(struct context *ctx, int argc, const char *const *argv)
+{
+	const char *file = command_settings_file(argc, argv);
+	struct settings *outer = ctx->settings;
+	char message[2048];
+	int status;
+
+	if (ctx->depth >= MAX_DEPTH)
+		return context_fail(
+		    ctx, "commands run one another %d deep; does a file run itself?", MAX_DEPTH);
+	if (file != NULL) {
+		ctx->settings = settings_load(file, message, sizeof message);
+		if (ctx->settings == NULL) {
+			ctx->settings = outer;
+			context_fail(ctx, "%s", message);
+			return 2;
+		}
+	}
+	ctx->depth++;
+	status = run_one(ctx, argc, argv);
+	ctx->depth--;
+	if (ctx->settings != outer)
+		settings_free(ctx->settings);
+	ctx->settings = outer;
+	return status;
+}
+
+int
+command_run(struct context *ctx, int argc, const char *const *argv)
+{
+	return ctx->command != NULL ? run_nested(ctx, argc, argv) : run_one(ctx, argc, argv);
+}
 /* ---- lines ---- */
 
-#define MAX_WORDS 1024
-
-/* Splits LINE in place as a shell does: blanks, '..', "..", backslash. -> number of words, -1: a
- * quote is open. */
+/* Splits LINE in place as a shell does: blanks, '..', "..", backslash, # begins a comment; no
+ * variables. -> number of words, -1: a quote is open. WORDS has room for half of LINE's bytes. */
 static int
-split(char *line, const char **words, int max)
+split(char *line, char **words)
 {
 	char *to = line;
 	int n = 0;
@@ -129,7 +178,7 @@ split(char *line, const char **words, int max)
 
 		while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
 			at++;
-		if (*at == '\0' || *at == '#' || n == max)
+		if (*at == '\0' || *at == '#')
 			break;
 		words[n++] = to;
 		for (; *at != '\0'; at++) {
@@ -154,27 +203,54 @@ split(char *line, const char **words, int max)
 	return n;
 }
 
+char **
+command_words(struct context *ctx, const char *line, int *n_words)
+{
+	size_t length = strlen(line);
+	char *copy = malloc(length + 2);
+	char **found = malloc((length / 2 + 2) * sizeof *found);
+	char **words = NULL;
+	int n;
+
+	*n_words = 0;
+	if (copy == NULL || found == NULL) {
+		context_fail(ctx, "out of memory");
+		goto out;
+	}
+	strcpy(copy, line);
+	n = split(copy, found);
+	if (n < 0) {
+		context_usage(ctx, "a quote is open in: %s", line);
+		goto out;
+	}
+	words = calloc((size_t)n + 1, sizeof *words);
+	for (; words != NULL && *n_words < n; ++*n_words)
+		if ((words[*n_words] = strdup(found[*n_words])) == NULL)
+			break;
+	if (words == NULL || *n_words < n) {
+		command_completions_free(words);
+		words = NULL;
+		context_fail(ctx, "out of memory");
+	}
+out:
+	free(copy);
+	free(found);
+	return words;
+}
+
 int
 command_run_line(struct context *ctx, const char *line)
 {
-	char *copy = malloc(strlen(line) + 2);
-	const char **words = malloc(MAX_WORDS * sizeof *words);
 	int n, status = 0;
+	char **words = command_words(ctx, line, &n);
 
-	if (copy == NULL || words == NULL) {
-		status = context_fail(ctx, "out of memory");
-	} else {
-		strcpy(copy, line);
-		n = split(copy, words, MAX_WORDS);
-		/* "t2l merge ..." as on the shell is fine too. */
-		int skip = n > 0 && strcmp(words[0], "t2l") == 0;
+	if (words == NULL)
+		return 2;
+	/* "t2l merge ..." as on the shell is fine too. */
+	int skip = n > 0 && strcmp(words[0], "t2l") == 0;
 
-		if (n < 0)
-			status = context_usage(ctx, "a quote is open in: %s", line);
-		else if (n > skip)
-			status = command_run(ctx, n - skip, words + skip);
-	}
-	free(copy);
-	free(words);
+	if (n > skip)
+		status = command_run(ctx, n - skip, (const char *const *)words + skip);
+	command_completions_free(words);
 	return status;
 }

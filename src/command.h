@@ -44,6 +44,7 @@ struct option_spec {
 	double min, max;	    /* both 0: no limits */
 	const char
 	    *setting; /* key of the configuration that gives the value when not on the line */
+	const char *excludes; /* options that may not stand beside it, divided by blanks */
 };
 
 struct command {
@@ -77,7 +78,13 @@ const struct command *command_find(int argc, const char *const *argv, int *n_wor
 /* Parses options and runs: what main, the REPL, batch and the workbench call. ARGV starts at the
  * command. */
 int command_run(struct context *ctx, int argc, const char *const *argv);
-/* Splits a line as the shell does (quotes, backslash; no variables) and runs it. */
+/* The FILE of a --config on the line, which decides what options fall back on; NULL: none. Commands
+ * that have a --config of their own (train: the recipe) keep it. */
+const char *command_settings_file(int argc, const char *const *argv);
+/* Splits a line as the shell does (quotes, backslash; no variables). -> words, NULL-terminated,
+ * command_completions_free(); NULL after telling what is wrong. */
+char **command_words(struct context *ctx, const char *line, int *n);
+/* Splits a line and runs it. */
 int command_run_line(struct context *ctx, const char *line);
 /* Words that may stand at the end of LINE, NULL-terminated; command_completions_free(). For
  * readline and the workbench. */

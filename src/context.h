@@ -33,6 +33,7 @@ struct context {
 	struct workplace *workplace;
 	atomic_bool *cancelled; /* set by SIGINT or Esc; long work looks at it */
 	const char *command;	/* name of the running one, for messages */
+	int depth;		/* commands that are run by commands: batch files, the REPL */
 	bool bar_shown;		/* a progress bar stands on the log's line */
 	double bar_drawn_s;
 };

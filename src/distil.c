@@ -11,6 +11,9 @@
 #include "base/atomic-file.h"
 #include "base/buffer.h"
 #include "src/distil.h"
+#include "src/nearest-task.h"
+
+#define NEAR_ENOUGH 0.6 /* cosine of two sentences that say the same */
 
 struct distillation {
 	struct context *ctx;
@@ -54,8 +57,30 @@ take_answer(void *user, const struct lane_output *output)
 
 /* ---- prompts ---- */
 
+/* Without --suite-task: the task that the adapter's own description means, when one is near. */
+static const struct t2l_suite_task *
+choose_task(struct context *ctx, const struct t2l_suite *suite, const char *described)
+{
+	double cosine;
+	const struct t2l_suite_task *task =
+	    described[0] != '\0' ? nearest_task(ctx, suite, described, &cosine) : NULL;
+
+	if (task != NULL && cosine >= NEAR_ENOUGH) {
+		note(ctx, "prompts of the suite's task '%s', which is nearest to '%s' (%.2f)",
+		    task->id, described, cosine);
+		return task;
+	}
+	if (described[0] == '\0' || task != NULL)
+		context_fail(ctx,
+		    "no task of the suite is what the adapter does%s%s%s; give "
+		    "--prompts FILE or --suite-task ID",
+		    described[0] ? " ('" : "", described, described[0] ? "')" : "");
+	return NULL;
+}
+
 static bool
-add_suite(struct context *ctx, const struct options *opt, struct prompts *prompts)
+add_suite(
+    struct context *ctx, const struct options *opt, const char *described, struct prompts *prompts)
 {
 	const char *id = option_text(opt, "suite-task");
 	char demo[PATH_MAX];
@@ -63,7 +88,7 @@ add_suite(struct context *ctx, const struct options *opt, struct prompts *prompt
 	const struct t2l_suite_task *task;
 	struct t2l_suite *suite;
 	struct t2l_error err;
-	bool fine = true;
+	bool fine;
 
 	if (path == NULL) {
 		snprintf(demo, sizeof demo, "%s/tasks/demo", workplace_share(ctx));
@@ -73,11 +98,10 @@ add_suite(struct context *ctx, const struct options *opt, struct prompts *prompt
 		context_fail_error(ctx, &err);
 		return false;
 	}
-	task = t2l_suite_find(suite, id);
-	if (task == NULL) {
+	task = id != NULL ? t2l_suite_find(suite, id) : choose_task(ctx, suite, described);
+	if (task == NULL && id != NULL)
 		context_fail(ctx, "'%s' has no task '%s'", path, id);
-		fine = false;
-	}
+	fine = task != NULL;
 	/* Test items first: the adapter has not been trained on them. */
 	for (size_t i = 0; fine && i < task->n_tests; i++)
 		fine = prompts_add_text(ctx, prompts, task->tests[i].prompt);
@@ -88,17 +112,15 @@ add_suite(struct context *ctx, const struct options *opt, struct prompts *prompt
 }
 
 static bool
-collect(struct context *ctx, const struct options *opt, struct prompts *prompts)
+collect(
+    struct context *ctx, const struct options *opt, const char *described, struct prompts *prompts)
 {
 	const char *file = option_text(opt, "prompts");
 	size_t most =
 	    option_given(opt, "examples") ? (size_t)option_integer(opt, "examples") : SIZE_MAX;
 
-	if (file == NULL && option_text(opt, "suite-task") == NULL)
-		return context_usage(ctx, "--format openai wants --prompts FILE, or --suite-task "
-					  "ID (and --suite)"),
-		       false;
-	if (file != NULL ? !prompts_read(ctx, prompts, file) : !add_suite(ctx, opt, prompts))
+	if (file != NULL ? !prompts_read(ctx, prompts, file)
+			 : !add_suite(ctx, opt, described, prompts))
 		return false;
 	for (size_t i = 0; i < prompts->n; i++)
 		if (prompts->items[i].messages != NULL || prompts->items[i].ids != NULL)
@@ -220,7 +242,8 @@ distil(struct context *ctx, const struct options *opt, const struct t2l_adapter 
 
 	if (run.system[0] == '\0')
 		run.system = NULL;
-	if (collect(ctx, opt, &prompts) && lane_settings_make(ctx, opt, &settings) &&
+	if (collect(ctx, opt, run.system ? run.system : "", &prompts) &&
+	    lane_settings_make(ctx, opt, &settings) &&
 	    workplace_model(ctx, option_text(opt, "base-model"), &job.model)) {
 		run.n_all = prompts.n;
 		job.mixes = &mix;

@@ -11,9 +11,11 @@
 #include "src/options.h"
 
 #define DISTIL_OPTIONS                                                                             \
-	{ "prompts", 0, OPTION_PATH, 0, "openai: a prompt a line, or JSONL; - is stdin" },         \
-	    { "suite", 0, OPTION_PATH, 0, "openai: take the prompts from this task suite" },           \
-	    { "suite-task", 0, OPTION_TEXT, 0, "openai: id of the suite's task" },                     \
+	{ "prompts", 0, OPTION_PATH, 0, "openai: a prompt a line, or JSONL; - is stdin",           \
+		.excludes = "suite suite-task" },                                                  \
+	    { "suite", 0, OPTION_PATH, 0, "openai: take the prompts from this task suite" },       \
+	    { "suite-task", 0, OPTION_TEXT, 0,                                                     \
+		    "openai: id of the suite's task; without it the nearest to the adapter's" },   \
 	{                                                                                          \
 		"examples", 0, OPTION_INTEGER, 0, "openai: at most this many conversations",       \
 		    .min = 10, .max = 1e9                                                          \

@@ -67,7 +67,7 @@ wrap(struct buffer *out, const char *text, int indent, int width)
 	int column = indent;
 
 	while (*text != '\0') {
-		int n = (int)strcspn(text, " ");
+		int n = (int)strcspn(text, " \n");
 
 		if (column > indent && column + 1 + n > width) {
 			buffer_printf(out, "\n%*s", indent, "");
@@ -79,6 +79,12 @@ wrap(struct buffer *out, const char *text, int indent, int width)
 		buffer_append(out, text, (size_t)n);
 		column += n;
 		text += n + (text[n] == ' ');
+		/* A line's end in the text ends a line; two begin a paragraph. */
+		while (*text == '\n') {
+			buffer_printf(out, "\n%*s", text[1] != '\n' ? indent : 0, "");
+			column = indent;
+			text++;
+		}
 	}
 	buffer_char(out, '\n');
 }
@@ -101,8 +107,8 @@ static void
 list_commands(struct buffer *text, const struct command *const *table, int width)
 {
 	for (size_t i = 0; table[i] != NULL; i++) {
-		buffer_printf(text, "  %-12s ", table[i]->name);
-		wrap(text, table[i]->summary, 15, width);
+		buffer_printf(text, "  %-13s ", table[i]->name);
+		wrap(text, table[i]->summary, 16, width);
 	}
 }
 
@@ -176,8 +182,82 @@ help_command(struct context *ctx, const struct command *command, const char *nam
 	list_options(&text, command->options, width);
 	list_options(&text, common_options, width);
 	if (command->example != NULL)
-		buffer_printf(&text, "\nExample:\n  %s\n", command->example);
+		buffer_text(&text, "\nExample:\n");
+	for (const char *at = command->example; at != NULL && *at != '\0';) {
+		int n = (int)strcspn(at, "\n");
+
+		buffer_printf(&text, "  %.*s\n", n, at);
+		at += n + (at[n] == '\n');
+	}
 	write_out(ctx, &text);
+}
+
+/* ---- JSON ---- */
+
+static cJSON *
+option_json(const struct option_spec *option)
+{
+	static const char *const types[] = {
+		[OPTION_FLAG] = "flag",
+		[OPTION_TEXT] = "text",
+		[OPTION_PATH] = "path",
+		[OPTION_ADAPTER] = "adapter",
+		[OPTION_MODEL] = "model",
+		[OPTION_INTEGER] = "integer",
+		[OPTION_NUMBER] = "number",
+		[OPTION_CHOICE] = "choice",
+		[OPTION_NUMBERS] = "numbers",
+	};
+	cJSON *object = cJSON_CreateObject(), *list;
+	const char letter[2] = { option->letter };
+
+	cJSON_AddStringToObject(object, "name", option->name);
+	if (option->letter != 0)
+		cJSON_AddStringToObject(object, "letter", letter);
+	cJSON_AddStringToObject(object, "type", types[option->type]);
+	cJSON_AddStringToObject(object, "help", option->help);
+	cJSON_AddBoolToObject(object, "required", option->flags & REQUIRED);
+	cJSON_AddBoolToObject(object, "many", (option->flags & MANY) != 0);
+	if (option->choices != NULL) {
+		list = cJSON_AddArrayToObject(object, "choices");
+		for (size_t i = 0; option->choices[i] != NULL; i++)
+			cJSON_AddItemToArray(list, cJSON_CreateString(option->choices[i]));
+	}
+	if (option->min != 0 || option->max != 0) {
+		cJSON_AddNumberToObject(object, "min", option->min);
+		cJSON_AddNumberToObject(object, "max", option->max);
+	}
+	if (option->fallback != NULL)
+		cJSON_AddStringToObject(object, "default", option->fallback);
+	if (option->setting != NULL)
+		cJSON_AddStringToObject(object, "setting", option->setting);
+	return object;
+}
+
+void
+help_json(struct context *ctx, const struct command *command, const char *name)
+{
+	const struct option_spec *tables[] = { command->options, common_options };
+	cJSON *object, *list;
+
+	for (size_t i = 0; command->subcommands != NULL && command->subcommands[i] != NULL; i++) {
+		char full[128];
+
+		snprintf(full, sizeof full, "%s %s", name, command->subcommands[i]->name);
+		help_json(ctx, command->subcommands[i], full);
+	}
+	if (command->subcommands != NULL)
+		return;
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "command", name);
+	cJSON_AddStringToObject(object, "summary", command->summary);
+	if (command->arguments != NULL)
+		cJSON_AddStringToObject(object, "arguments", command->arguments);
+	list = cJSON_AddArrayToObject(object, "options");
+	for (int t = 0; t < 2; t++)
+		for (size_t i = 0; tables[t] != NULL && tables[t][i].name != NULL; i++)
+			cJSON_AddItemToArray(list, option_json(&tables[t][i]));
+	say_json(ctx, object);
 }
 
 /* ---- man page ---- */

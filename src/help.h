@@ -12,6 +12,8 @@
 void help_all(struct context *ctx);
 /* NAME: the full one ("catalog show"). */
 void help_command(struct context *ctx, const struct command *command, const char *name);
+/* The same as a JSON object; of a command with commands, one for each of these. */
+void help_json(struct context *ctx, const struct command *command, const char *name);
 
 /* t2l(1) in mdoc, and completions for bash, zsh and fish. */
 void help_man_page(FILE *out);

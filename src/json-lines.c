@@ -2,12 +2,11 @@
 
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "src/input.h"
 #include "src/json-lines.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
@@ -16,13 +15,10 @@ bool
 json_lines(struct context *ctx, const char *path,
     bool (*reader)(void *user, const cJSON *object, const char *where), void *user)
 {
-	const char *name = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
-	char *text = read_whole_file(name, MAX_BYTES, NULL), *rest = text, where[4200];
+	char *text = read_input(ctx, path, MAX_BYTES, NULL), *rest = text, where[4200];
 	bool fine = text != NULL;
 	size_t number = 0;
 
-	if (!fine)
-		context_fail(ctx, "cannot read '%s': %s", path, strerror(errno));
 	for (char *line; fine && (line = strsep(&rest, "\n")) != NULL;) {
 		cJSON *object;
 
@@ -33,7 +29,7 @@ json_lines(struct context *ctx, const char *path,
 		fine = cJSON_IsObject(object);
 		if (!fine)
 			context_fail(ctx, "%s: a JSON object is wanted", where);
-		fine = fine && reader(user, object, where);
+		fine = fine && reader(user, object, where) && !atomic_load(ctx->cancelled);
 		cJSON_Delete(object);
 	}
 	free(text);

@@ -9,7 +9,7 @@
 #include "src/context.h"
 
 /* Calls READER for each object; WHERE is "FILE line N", for messages. "-" is stdin. False when the
- * file can't be read, a line is no object (told), or READER said so. */
+ * file can't be read, a line is no object (told), READER said so, or at an interrupt. */
 bool json_lines(struct context *ctx, const char *path,
     bool (*reader)(void *user, const cJSON *object, const char *where), void *user);
 

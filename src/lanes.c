@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/utf8.h"
+#include "src/input.h"
 #include "src/json-lines.h"
 #include "src/lanes.h"
 #include "src/options.h"
@@ -138,14 +139,11 @@ bool
 prompts_read(struct context *ctx, struct prompts *prompts, const char *path)
 {
 	size_t n, number = 0;
-	const char *name = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
-	char *text = read_whole_file(name, MAX_PROMPT_BYTES, &n), *rest = text;
+	char *text = read_input(ctx, path, MAX_PROMPT_BYTES, &n), *rest = text;
 	bool fine = text != NULL, jsonl;
 
-	if (!fine) {
-		context_fail(ctx, "cannot read '%s': %s", path, strerror(errno));
+	if (!fine)
 		return false;
-	}
 	/* JSONL by its content: the first line is an object. */
 	jsonl = text[strspn(text, " \t\r\n")] == '{';
 	for (char *line; fine && (line = strsep(&rest, "\n")) != NULL;) {
@@ -304,7 +302,7 @@ encode_chat(struct batch *batch, const struct t2l_message *messages, size_t n_me
 			status = T2L_OK;
 			if (!batch->folded)
 				note(batch->ctx, "the chat template takes no system message: it "
-						 "goes before the user's first\n");
+						 "goes before the user's first");
 			batch->folded = true;
 		}
 	}
@@ -442,7 +440,7 @@ lanes_run(struct context *ctx, const struct lanes_job *job)
 	if (family[0] != '\0' && !job->settings->raw && job->settings->chat_template == NULL)
 		note(ctx,
 		    "the base has no chat template: its family's is used, '%s' "
-		    "(--chat-template none: the plain prompt)\n",
+		    "(--chat-template none: the plain prompt)",
 		    family);
 	if (t2l_session_open_with(job->model, &room, &batch.session, &err) != T2L_OK)
 		return context_fail_error(ctx, &err);

@@ -34,9 +34,10 @@ void prompts_free(struct prompts *prompts);
  * is spliced into a command's table by LANE_OPTIONS. */
 #define LANE_OPTIONS                                                                               \
 	{ "config", 0, OPTION_PATH, 0, "settings file (TOML or YAML)" },                           \
-	    { "max-tokens", 0, OPTION_INTEGER, 0, "new tokens at most", .min = 1, .max = 1e9,          \
-		.setting = "infer.max_tokens" },                                                   \
-	    { "greedy", 0, OPTION_FLAG, 0, "always the likeliest token" },                         \
+	    { "max-tokens", 0, OPTION_INTEGER, 0, "new tokens at most", .min = 1, .max = 1e9,      \
+		    .setting = "infer.max_tokens" },                                               \
+	    { "greedy", 0, OPTION_FLAG, 0, "always the likeliest token",                           \
+		    .excludes = "temperature" },                                                   \
 	    { "temperature", 0, OPTION_NUMBER, 0, "0: greedy", .min = 0, .max = 100,               \
 		    .setting = "infer.temperature" },                                              \
 	    { "top-k", 0, OPTION_INTEGER, 0, "0: all", .min = 0, .max = 1e9,                       \
@@ -57,9 +58,11 @@ void prompts_free(struct prompts *prompts);
 	    { "context", 0, OPTION_INTEGER, 0, "tokens a lane holds; 0: the model's own",          \
 		    .min = 0, .max = 1e9, .setting = "infer.context" },                            \
 	    { "system", 0, OPTION_TEXT, 0, "system message" },                                     \
-	    { "raw", 0, OPTION_FLAG, 0, "no chat template: the prompt as it stands" },             \
+	    { "raw", 0, OPTION_FLAG, 0, "no chat template: the prompt as it stands",               \
+		    .excludes = "chat-template system" },                                          \
 	    { "chat-template", 0, OPTION_PATH, 0,                                                  \
-		    "a family (chatml, llama2, ...) or Jinja file instead of the model's own, or none" }, \
+		    "a family (chatml, llama2, ...) or Jinja file instead of the model's own, or " \
+		    "none" },                                                                      \
 	    { "kv-type", 0, OPTION_CHOICE, 0, "of keys and values: half the memory with q8_0",     \
 		    .choices = kv_type_names },                                                    \
 	{                                                                                          \

@@ -10,13 +10,15 @@ src_t2l_SOURCES = \
 	src/command.c src/command.h src/commands.c src/completion.c \
 	src/options.c src/options.h \
 	src/help.c src/help.h \
-	src/context.h src/output.c \
-	src/settings.c src/settings.h \
+	src/context.h src/output.c src/input.c src/input.h \
+	src/batch-workers.c src/batch-workers.h \
+	src/settings.c src/settings.h src/evaluate-file.c src/evaluate-file.h \
+	src/hypernet-settings.c src/hypernet-settings.h \
 	src/workplace.c src/workplace.h \
 	src/adapter-export.c src/adapter-export.h \
 	src/adapter-output.c src/adapter-output.h \
 	src/adapter-tree.c src/adapter-tree.h \
-	src/distil.c src/distil.h \
+	src/distil.c src/distil.h src/nearest-task.c src/nearest-task.h \
 	src/lanes.c src/lanes.h \
 	src/few-shot.c src/few-shot.h src/json-lines.c src/json-lines.h src/base64.c src/base64.h \
 	src/inspect-model.c src/inspect-model.h \

@@ -61,23 +61,6 @@ stream_output(FILE *stream)
 	return (struct output){ write_stream, stream, terminal, size.ws_col };
 }
 
-/* --config FILE anywhere on the line: it decides the settings that options fall back on. Commands
- * that have a
- * --config of their own (train: the recipe) keep it. */
-static const char *
-project_file(int argc, char **argv)
-{
-	if (argc > 1 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "config") == 0))
-		return NULL;
-	for (int i = 1; i < argc; i++) {
-		if (strncmp(argv[i], "--config=", 9) == 0)
-			return argv[i] + 9;
-		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
-			return argv[i + 1];
-	}
-	return NULL;
-}
-
 static int
 run(struct context *ctx, int argc, char **argv)
 {
@@ -108,7 +91,8 @@ main(int argc, char **argv)
 	int status;
 
 	catch_signals();
-	ctx.settings = settings_load(project_file(argc, argv), message, sizeof message);
+	ctx.settings = settings_load(command_settings_file(argc - 1, (const char *const *)argv + 1),
+	    message, sizeof message);
 	if (ctx.settings == NULL)
 		return context_fail(&ctx, "%s", message) + 1;
 	ctx.workplace = workplace_new();

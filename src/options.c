@@ -276,6 +276,29 @@ parse_word(struct context *ctx, struct options *options, struct line *line)
 	return true;
 }
 
+/* Two options that say different things: one of them would be ignored. */
+static bool
+nothing_excluded(struct context *ctx, const struct options *options)
+{
+	for (size_t i = 0; i < options->n_values; i++) {
+		const struct option_value *value = &options->values[i];
+		const char *name = value->given ? value->spec->excludes : NULL;
+
+		for (size_t n; name != NULL && (n = strcspn(name, " ")) > 0;
+		     name += n + strspn(name + n, " ")) {
+			const struct option_value *other = find_long(options, name, n);
+
+			assert(other != NULL);
+			if (!other->given)
+				continue;
+			context_usage(ctx, "--%s and --%s do not go together", value->spec->name,
+			    other->spec->name);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Values that are not on the line: from the configuration, else the fallback. */
 static bool
 fill_in(struct context *ctx, struct options *options)
@@ -354,7 +377,8 @@ options_parse(struct context *ctx, const struct command *command, int argc, cons
 	}
 	/* --help must work on an otherwise unfinished line. */
 	if (!option_flag(options, "help") &&
-	    (!count_fits(ctx, command, options->n_arguments) || !fill_in(ctx, options))) {
+	    (!count_fits(ctx, command, options->n_arguments) || !nothing_excluded(ctx, options) ||
+		!fill_in(ctx, options))) {
 		options_free(options);
 		return NULL;
 	}

@@ -117,7 +117,13 @@ context_fail(struct context *ctx, const char *format, ...)
 int
 context_fail_error(struct context *ctx, const struct t2l_error *err)
 {
-	context_fail(ctx, "%s", err->message);
+	const char *message = err->message;
+	size_t n = ctx->command ? strlen(ctx->command) : 0;
+
+	/* "merge: ..." of the engine's is the command's own name once more. */
+	if (n > 0 && strncmp(message, ctx->command, n) == 0 && strncmp(message + n, ": ", 2) == 0)
+		message += n + 2;
+	context_fail(ctx, "%s", message);
 	return err->status == T2L_ECANCELLED ? 130 : 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,16 @@
 #include <readline/readline.h>
 
 #include "base/buffer.h"
+#include "base/utf8.h"
 #include "src/options.h"
 #include "src/repl.h"
 #include "src/settings.h"
 
 #define MAX_LANES 8
 #define MAX_HISTORY 2000
+#define SET_KEYS                                                                                   \
+	"temperature|top_k|top_p|min_p|repetition_penalty|frequency_penalty|presence_penalty|"     \
+	"seed|max_tokens"
 
 struct repl {
 	struct context *ctx;
@@ -27,6 +32,7 @@ struct repl {
 	struct t2l_adapter *made; /* by the last /task; NULL: none */
 	char *last_prompt;
 	char *answers[MAX_LANES]; /* of the last prompt */
+	bool terminal; /* a person types: an interrupt ends the answer, not the conversation */
 	bool diff, leave;
 };
 
@@ -146,13 +152,17 @@ ask(struct repl *repl, const char *prompt)
 		.user = repl };
 	int status;
 
+	if (!utf8_valid(prompt, strlen(prompt)))
+		return context_fail(repl->ctx, "the prompt '%s' is not valid UTF-8", prompt);
 	if (prompt != repl->last_prompt) {
 		free(repl->last_prompt);
 		repl->last_prompt = strdup(prompt);
 	}
-	atomic_store(repl->ctx->cancelled, false);
+	if (repl->terminal)
+		atomic_store(repl->ctx->cancelled, false);
 	status = lanes_run(repl->ctx, &job);
-	/* Ctrl-C ended the answer, not the conversation. */
+	if (!repl->terminal)
+		return status;
 	atomic_store(repl->ctx->cancelled, false);
 	return status == 130 ? 0 : status;
 }
@@ -216,40 +226,44 @@ set(struct repl *repl, char *words)
 	struct t2l_sampling *sampling = &repl->settings.sampling;
 	const struct {
 		const char *name;
-		float *value;
 		double min, max;
-	} numbers[] = {
-		{ "temperature", &sampling->temperature, 0, 100 },
-		{ "top_p", &sampling->top_p, 0, 1 },
-		{ "min_p", &sampling->min_p, 0, 1 },
-		{ "repetition_penalty", &sampling->repetition_penalty, 0.01, 100 },
+		float *number;
+		int *count;
+		uint64_t *seed;
+		size_t *size;
+	} rows[] = {
+		{ "temperature", 0, 100, .number = &sampling->temperature },
+		{ "top_p", 0, 1, .number = &sampling->top_p },
+		{ "min_p", 0, 1, .number = &sampling->min_p },
+		{ "repetition_penalty", 0.01, 100, .number = &sampling->repetition_penalty },
+		{ "frequency_penalty", -10, 10, .number = &sampling->frequency_penalty },
+		{ "presence_penalty", -10, 10, .number = &sampling->presence_penalty },
+		{ "top_k", 0, 1e9, .count = &sampling->top_k },
+		{ "seed", 0, 9e15, .seed = &sampling->seed },
+		{ "max_tokens", 1, 1e9, .size = &repl->settings.max_tokens },
 	};
-	char *value = words, *key = strsep(&value, " \t"), *end;
+	const size_t n = sizeof rows / sizeof rows[0];
+	char *value = words, *key = strsep(&value, " \t"), *end = NULL;
 	double number = value ? strtod(value, &end) : 0;
+	size_t at = 0;
 
-	if (value == NULL || key[0] == '\0' || end == value || *end != '\0')
-		return context_usage(repl->ctx,
-		    "/set temperature|top_k|top_p|min_p|repetition_penalty|seed|max_tokens NUMBER");
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-		if (strcmp(key, numbers[i].name) != 0)
-			continue;
-		if (!(number >= numbers[i].min && number <= numbers[i].max))
-			return context_usage(
-			    repl->ctx, "%s is in %g .. %g", key, numbers[i].min, numbers[i].max);
-		*numbers[i].value = (float)number;
-		sampling->greedy = !(sampling->temperature > 0);
-		return 0;
-	}
-	if (!(number >= 0 && number <= 9e15))
-		return context_usage(repl->ctx, "%s wants a whole number", key);
-	if (strcmp(key, "top_k") == 0 && number <= 1e9)
-		sampling->top_k = (int)number;
-	else if (strcmp(key, "seed") == 0)
-		sampling->seed = (uint64_t)number;
-	else if (strcmp(key, "max_tokens") == 0 && number >= 1)
-		repl->settings.max_tokens = (size_t)number;
+	while (at < n && strcmp(key, rows[at].name) != 0)
+		at++;
+	if (at == n || value == NULL || end == value || end[strspn(end, " \t")] != '\0')
+		return context_usage(repl->ctx, "/set " SET_KEYS " NUMBER");
+	if (!(number >= rows[at].min && number <= rows[at].max) ||
+	    (rows[at].number == NULL && number != floor(number)))
+		return context_usage(repl->ctx, "%s is a %s in %g .. %g", key,
+		    rows[at].number ? "number" : "whole number", rows[at].min, rows[at].max);
+	if (rows[at].number != NULL)
+		*rows[at].number = (float)number;
+	else if (rows[at].count != NULL)
+		*rows[at].count = (int)number;
+	else if (rows[at].seed != NULL)
+		*rows[at].seed = (uint64_t)number;
 	else
-		return context_usage(repl->ctx, "there is no setting '%s'", key);
+		*rows[at].size = (size_t)number;
+	sampling->greedy = !(sampling->temperature > 0);
 	return 0;
 }
 
@@ -264,8 +278,8 @@ help(struct repl *repl)
 	    "/task SENTENCE        makes an adapter; it takes the first lane\n"
 	    "/use A B base         sets the lanes (names, paths, mixes a:0.5+b:0.5, new)\n"
 	    "/diff                 marks lanes that differ from the first\n"
-	    "/set KEY VALUE        temperature, top_k, top_p, min_p, repetition_penalty, seed, "
-	    "max_tokens\n"
+	    "/set KEY NUMBER       temperature, top_k, top_p, min_p, seed, max_tokens,\n"
+	    "                      repetition_penalty, frequency_penalty, presence_penalty\n"
 	    "/save [NAME]          keeps the adapter of /task in the catalog\n"
 	    "/help, /quit          this text; leave (also Ctrl-D)\n"
 	    "/COMMAND ...          any command of t2l: /catalog list, /merge --adapters a b\n"
@@ -379,7 +393,7 @@ converse(struct repl *repl, bool terminal)
 {
 	int worst = 0;
 
-	while (!repl->leave) {
+	while (!repl->leave && (terminal || !atomic_load(repl->ctx->cancelled))) {
 		char *line = read_line(terminal, "> ");
 		int status;
 
@@ -400,7 +414,9 @@ converse(struct repl *repl, bool terminal)
 		free(line);
 	}
 	/* A person saw the errors; a script wants the exit status. */
-	return terminal ? 0 : worst;
+	if (terminal)
+		return 0;
+	return atomic_load(repl->ctx->cancelled) && !repl->leave ? 130 : worst;
 }
 
 int
@@ -408,7 +424,7 @@ repl_run(struct context *ctx, struct t2l_model *model, const struct mix *mixes, 
     const struct lane_settings *settings)
 {
 	struct repl repl = { .ctx = ctx, .model = model, .settings = *settings };
-	bool terminal = isatty(STDIN_FILENO) && ctx->out.terminal;
+	bool terminal = repl.terminal = isatty(STDIN_FILENO) && ctx->out.terminal;
 	char history[4096];
 	int status;
 

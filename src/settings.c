@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ctype.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,11 @@
 #include "base/config-file.h"
 #include "base/file.h"
 #include "src/settings.h"
+#include "src/train-recipe.h"
 
 static const char *const variants[] = { "S", "M", "L", NULL };
 static const char *const isas[] = { "auto", "avx512", "avx2", "plain", NULL };
+static const char *const devices[] = { "auto", "cpu", "cuda", NULL };
 static const char *const themes[] = { "dark", "light", "mono", NULL };
 
 const struct setting_spec setting_specs[] = {
@@ -27,6 +30,16 @@ const struct setting_spec setting_specs[] = {
 	{ "encoder.path", SETTING_TEXT, NULL, "task encoder: a directory" },
 	{ "hypernet.path", SETTING_TEXT, NULL, "hypernet: a checkpoint" },
 	{ "hypernet.variant", SETTING_TEXT, "L", "which of the demo's hypernets", variants },
+	{ "hypernet.input_dim", SETTING_INTEGER, NULL,
+	    "numbers of a task's embedding; told when the hypernet wants others", .min = 1,
+	    .max = 65536 },
+	{ "lora.rank", SETTING_INTEGER, NULL, "rank; told when the hypernet has another", .min = 1,
+	    .max = 256 },
+	{ "lora.alpha", SETTING_NUMBER, NULL, "lora_alpha; told when the hypernet has another",
+	    .min = 1e-3, .max = 1e6 },
+	{ "lora.target_modules", SETTING_LIST, NULL, "modules; told when the hypernet has others" },
+	{ "engine.device", SETTING_TEXT, "auto", "where it is computed", devices },
+	{ "engine.mixed_precision", SETTING_BOOL, "true", "false: f32 throughout, as --precise" },
 	{ "engine.threads", SETTING_INTEGER, "0", "threads; 0: one a core", .min = 0, .max = 1024 },
 	{ "engine.isa", SETTING_TEXT, "auto", "instruction set of the kernels", isas },
 	{ "infer.max_tokens", SETTING_INTEGER, "256", "new tokens at most", .min = 1, .max = 1e9 },
@@ -53,6 +66,12 @@ static const struct {
 	const char *theirs, *ours;
 } aliases[] = {
 	{ "t2l.hypernetwork.model_size", "hypernet.variant" },
+	{ "t2l.hypernetwork.input_dim", "hypernet.input_dim" },
+	{ "t2l.lora.rank", "lora.rank" },
+	{ "t2l.lora.alpha", "lora.alpha" },
+	{ "t2l.lora.target_modules", "lora.target_modules" },
+	{ "t2l.device.device_type", "engine.device" },
+	{ "t2l.device.mixed_precision", "engine.mixed_precision" },
 	{ "t2l.device.threads", "engine.threads" },
 };
 
@@ -71,7 +90,7 @@ find(const char *key)
 	return i;
 }
 
-/* "large" -> "L", for the seeds' files and --model-size. */
+/* "large" -> "L" and "CUDA" -> "cuda", as the seeds' files and --model-size have them. */
 static const char *
 plain_word(const struct setting_spec *spec, const char *text)
 {
@@ -81,6 +100,9 @@ plain_word(const struct setting_spec *spec, const char *text)
 	for (size_t i = 0; spec->choices == variants && i < 3; i++)
 		if (strcasecmp(text, sizes[i][0]) == 0)
 			return sizes[i][1];
+	for (size_t i = 0; spec->choices == devices && devices[i] != NULL; i++)
+		if (strcasecmp(text, devices[i]) == 0)
+			return devices[i];
 	return text;
 }
 
@@ -123,19 +145,26 @@ fault(const struct setting_spec *spec, const char *text, char *buffer, size_t si
 }
 
 static bool
+is_fit(const struct setting_spec *spec, const char *text, const char *origin, char *message,
+    size_t size)
+{
+	char words[512];
+	const char *wrong = fault(spec, text, words, sizeof words);
+
+	if (wrong != NULL)
+		snprintf(message, size, "%s: %s", origin, wrong);
+	return wrong == NULL;
+}
+
+static bool
 set(struct settings *settings, size_t at, const char *text, const char *origin, char *message,
     size_t size)
 {
 	const struct setting_spec *spec = &setting_specs[at];
-	char words[512];
-	const char *wrong;
 
 	text = plain_word(spec, text);
-	wrong = fault(spec, text, words, sizeof words);
-	if (wrong != NULL) {
-		snprintf(message, size, "%s: %s", origin, wrong);
+	if (!is_fit(spec, text, origin, message, size))
 		return false;
-	}
 	free(settings->values[at]);
 	free(settings->origins[at]);
 	settings->values[at] = strdup(text);
@@ -178,20 +207,37 @@ leaf_text(const struct config_value *value, struct buffer *text)
 	}
 }
 
-/* The tables of a recipe (t2l train --config) may stand in a project file too; they are not
- * settings. */
+/* Keys of such files that nothing here follows: of a hypernet's training, and of a server. */
+static const struct setting_spec elsewhere[] = {
+	{ "t2l.hypernetwork.dropout", SETTING_NUMBER, .min = 0, .max = 0.99 },
+	{ "server.port", SETTING_INTEGER, .min = 1, .max = 65535 },
+	{ "server.max_concurrent", SETTING_INTEGER, .min = 1, .max = 1e6 },
+	{ NULL },
+};
+
+/* The tables of a recipe (t2l train --config) may stand in a project file too; their keys are
+ * looked at, not used. */
 static bool
-is_recipe_table(const char *path)
+is_recipe_table(const struct config_value *value)
 {
-	static const char *const tables[] = { "model", "training", "optimizer", "data", "server",
-		"t2l" };
+	static const char *const tables[] = { "model", "training", "optimizer", "data" };
 
-	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-		size_t n = strlen(tables[i]);
-
-		if (strncmp(path, tables[i], n) == 0 && (path[n] == '\0' || path[n] == '.'))
+	for (size_t i = 0; value->kind == CONFIG_TABLE && value->parent != NULL &&
+			   value->parent->parent == NULL && i < 4;
+	     i++)
+		if (strcmp(value->key, tables[i]) == 0)
 			return true;
-	}
+	return false;
+}
+
+static bool
+check_recipe_table(const struct config_value *table, const char *file, char *message, size_t size)
+{
+	struct config_error error = { 0 };
+
+	if (train_recipe_check(table, &error))
+		return true;
+	config_error_text(&error, file, message, size);
 	return false;
 }
 
@@ -204,15 +250,27 @@ find_alias(const char *path)
 	return N_SETTINGS;
 }
 
+static const struct setting_spec *
+find_elsewhere(const char *path)
+{
+	for (size_t i = 0; elsewhere[i].key != NULL; i++)
+		if (strcmp(elsewhere[i].key, path) == 0)
+			return &elsewhere[i];
+	return NULL;
+}
+
 static bool
 take_value(struct settings *settings, const struct config_value *value, const char *file,
     char *message, size_t size)
 {
 	char path[256], origin[PATH_MAX + 32];
 	struct buffer text = { 0 };
+	const struct setting_spec *other = NULL;
 	size_t at;
 	bool fine = true;
 
+	if (is_recipe_table(value))
+		return check_recipe_table(value, file, message, size);
 	for (size_t i = 0; value->kind == CONFIG_TABLE && i < value->n_children; i++)
 		if (!take_value(settings, value->children[i], file, message, size))
 			return false;
@@ -223,9 +281,9 @@ take_value(struct settings *settings, const struct config_value *value, const ch
 	at = find(path);
 	if (at == N_SETTINGS)
 		at = find_alias(path);
-	if (at == N_SETTINGS) {
-		if (is_recipe_table(path))
-			return true;
+	if (at == N_SETTINGS)
+		other = find_elsewhere(path);
+	if (at == N_SETTINGS && other == NULL) {
 		snprintf(message, size,
 		    "%s: unknown setting '%s' (t2l config show lists those there are)", origin,
 		    path);
@@ -234,8 +292,11 @@ take_value(struct settings *settings, const struct config_value *value, const ch
 	if (!leaf_text(value, &text)) {
 		snprintf(message, size, "%s: '%s' wants a plain value", origin, path);
 		fine = false;
+	} else if (other != NULL) {
+		fine = is_fit(other, buffer_string(&text), origin, message, size);
+	} else {
+		fine = set(settings, at, buffer_string(&text), origin, message, size);
 	}
-	fine = fine && set(settings, at, buffer_string(&text), origin, message, size);
 	buffer_free(&text);
 	return fine;
 }
@@ -263,14 +324,26 @@ read_if_there(struct settings *settings, const char *file, char *message, size_t
 }
 
 void
+settings_user_home(char *path, size_t size)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *user = home != NULL && home[0] == '/' ? NULL : getpwuid(getuid());
+
+	snprintf(path, size, "%s", user != NULL ? user->pw_dir : home != NULL ? home : "");
+}
+
+void
 settings_user_path(const char *name, char *path, size_t size)
 {
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	const char *config = getenv("XDG_CONFIG_HOME");
+	char home[PATH_MAX];
 
 	if (config != NULL && config[0] == '/')
 		snprintf(path, size, "%s/t2l/%s", config, name);
-	else
-		snprintf(path, size, "%s/.config/t2l/%s", home ? home : "", name);
+	else {
+		settings_user_home(home, sizeof home);
+		snprintf(path, size, "%s/.config/t2l/%s", home, name);
+	}
 }
 
 static bool
@@ -416,9 +489,11 @@ make_folders(char *path)
 {
 	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(path, 0777) != 0 && errno != EEXIST)
-			return false;
+		bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+
 		*slash = '/';
+		if (!made)
+			return false;
 	}
 	return true;
 }

@@ -35,6 +35,9 @@ void settings_free(struct settings *settings);
  * "./t2l.toml:12". A SETTING_LIST is joined by commas. KEY must be in the table (asserted). */
 const char *setting_get(const struct settings *settings, const char *key, const char **origin);
 
+/* $HOME, else the home that the system has for this user. */
+void settings_user_home(char *path, size_t size);
+
 /* NAME ("config.toml") in the user's folder of settings. */
 void settings_user_path(const char *name, char *path, size_t size);
 

@@ -257,3 +257,11 @@ train_recipe_read(
 {
 	return take_value(root, options, error) && agrees(root, options, error);
 }
+
+bool
+train_recipe_check(const struct config_value *table, struct config_error *error)
+{
+	struct t2l_train_options scratch = { 0 };
+
+	return take_value(table, &scratch, error);
+}

@@ -18,4 +18,7 @@ extern const char *const train_variant_names[];
 bool train_recipe_read(
     const struct config_value *root, struct t2l_train_options *options, struct config_error *error);
 
+/* Whether TABLE, one of a recipe's, holds only keys and values that a recipe may have. */
+bool train_recipe_check(const struct config_value *table, struct config_error *error);
+
 #endif

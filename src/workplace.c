@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/hypernet-settings.h"
 #include "src/settings.h"
 #include "src/workplace.h"
 
@@ -99,14 +100,17 @@ workplace_home(struct context *ctx)
 {
 	char *home = ctx->workplace->home;
 	const char *own = getenv("T2L_HOME"), *data = getenv("XDG_DATA_HOME");
-	const char *user = getenv("HOME");
+	char user[PATH_MAX];
 
 	if (own != NULL && own[0] != '\0')
 		snprintf(home, PATH_MAX, "%s", own);
 	else if (data != NULL && data[0] == '/')
 		snprintf(home, PATH_MAX, "%s/t2l", data);
-	else
-		snprintf(home, PATH_MAX, "%s/.local/share/t2l", user ? user : "");
+	else {
+		settings_user_home(user, sizeof user);
+		if (snprintf(home, PATH_MAX, "%s/.local/share/t2l", user) >= PATH_MAX)
+			home[0] = '\0';
+	}
 	return home;
 }
 
@@ -134,14 +138,21 @@ workplace_engine(struct context *ctx, struct t2l_engine **engine)
 	struct t2l_engine_options options = {
 		.n_threads = atoi(setting_get(ctx->settings, "engine.threads", NULL)),
 		.isa = setting_get(ctx->settings, "engine.isa", NULL),
-		.precise = workplace->precise,
+		.precise = workplace->precise ||
+			   strcmp(setting_get(ctx->settings, "engine.mixed_precision", NULL),
+			       "false") == 0,
 	};
+	const char *origin, *device = setting_get(ctx->settings, "engine.device", &origin);
 	struct t2l_error err;
 
-	if (workplace->engine == NULL &&
-	    t2l_engine_open(&options, &workplace->engine, &err) != T2L_OK) {
-		context_fail_error(ctx, &err);
-		return false;
+	if (workplace->engine == NULL) {
+		if (t2l_engine_open(&options, &workplace->engine, &err) != T2L_OK) {
+			context_fail_error(ctx, &err);
+			return false;
+		}
+		if (strcmp(device, "cuda") == 0)
+			note(ctx, "%s: this build has no CUDA backend; the processor is used",
+			    origin);
 	}
 	*engine = workplace->engine;
 	return true;
@@ -226,6 +237,19 @@ find_base(struct context *ctx, const char *name, char path[PATH_MAX])
 	workplace_find_model(ctx, name != NULL ? name : "demo-base", path, PATH_MAX);
 }
 
+/* Tells where PATH was looked for when it is not there. */
+static bool
+is_there(struct context *ctx, const char *path)
+{
+	if (access(path, F_OK) == 0)
+		return true;
+	context_fail(ctx,
+	    "'%s' is no file or directory, is not in '%s/models' (set T2L_DATADIR when t2l's "
+	    "shared files are elsewhere), and the catalog does not know it",
+	    path, workplace_share(ctx));
+	return false;
+}
+
 bool
 workplace_text_model(struct context *ctx, const char *name, struct t2l_model **model)
 {
@@ -237,6 +261,8 @@ workplace_text_model(struct context *ctx, const char *name, struct t2l_model **m
 	if (workplace->text_model == NULL || strcmp(path, workplace->text_path) != 0) {
 		struct t2l_model *opened;
 
+		if (!is_there(ctx, path))
+			return false;
 		if (t2l_model_open_text(path, &opened, &err) != T2L_OK) {
 			context_fail_error(ctx, &err);
 			return false;
@@ -261,7 +287,7 @@ workplace_model(struct context *ctx, const char *name, struct t2l_model **model)
 	if (workplace->model == NULL || strcmp(path, workplace->model_path) != 0) {
 		struct t2l_model *opened;
 
-		if (!workplace_engine(ctx, &engine))
+		if (!is_there(ctx, path) || !workplace_engine(ctx, &engine))
 			return false;
 		if (t2l_model_open(engine, path, &opened, &err) != T2L_OK) {
 			context_fail_error(ctx, &err);
@@ -300,7 +326,7 @@ workplace_hypernet(
 	if (workplace->hypernet == NULL || strcmp(path, workplace->hypernet_path) != 0) {
 		struct t2l_hypernet *opened;
 
-		if (!workplace_engine(ctx, &engine))
+		if (!is_there(ctx, path) || !workplace_engine(ctx, &engine))
 			return false;
 		if (t2l_hypernet_open(engine, path, &opened, &err) != T2L_OK) {
 			context_fail_error(ctx, &err);
@@ -309,6 +335,7 @@ workplace_hypernet(
 		t2l_hypernet_close(workplace->hypernet);
 		workplace->hypernet = opened;
 		snprintf(workplace->hypernet_path, PATH_MAX, "%s", path);
+		hypernet_settings_tell(ctx, opened);
 	}
 	*hypernet = workplace->hypernet;
 	return true;
@@ -488,7 +515,10 @@ save_temporary(struct context *ctx, const struct t2l_adapter *adapter, char *pat
 	snprintf(path, size, "%s/.keep-XXXXXX", workplace_home(ctx));
 	fd = mkstemp(path);
 	if (fd < 0) {
-		context_fail(ctx, "cannot write in '%s': %s", workplace_home(ctx), strerror(errno));
+		context_fail(ctx,
+		    "cannot write in the data home '%s': %s; set T2L_HOME to a directory you can "
+		    "write, or use --output",
+		    workplace_home(ctx), strerror(errno));
 		return false;
 	}
 	close(fd);

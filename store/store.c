@@ -163,7 +163,8 @@ make_home(struct store *store)
 		}
 	free(path);
 	if (mkdir(store->home, 0700) == -1 && errno != EEXIST)
-		return store_fail_errno(store, "cannot create the data home '%s'", store->home);
+		return store_fail_errno(store,
+		    "cannot create the data home '%s' (T2L_HOME names another)", store->home);
 	if (stat(store->home, &st) == -1)
 		return store_fail_errno(store, "cannot use the data home '%s'", store->home);
 	if (!S_ISDIR(st.st_mode))
