@@ -3,6 +3,9 @@
  *
  * The 32 products of a block are summed in int32 and scaled once. Types with a minimum add it times
  * the sum of x's block. The error is that of rounding x, about 0.4 % of a block's largest element.
+ *
+ * Weights are taken apart once for all rows of a tile; what a row costs beyond the products
+ * themselves decides how much longer four lanes take than one.
  */
 #include "engine/cpu/kernels-dots.h"
 #include "engine/cpu/kernels-quants.h"
@@ -13,14 +16,33 @@
 
 /* Four blocks, first and second halves apart: two vpdpbusd then leave eight products in each int32
  * instead of four, and converting and scaling, the larger part of the work, is halved.
- * quants are x + 128, because vpdpbusd wants one side unsigned. */
+ * vpdpbusd wants one side unsigned: the weights, less their zero point. What that leaves out,
+ * -zero point * x, is a matter of x alone; sums start from it. Types with a minimum have no zero
+ * point, and share instead. */
 #define STEP_BLOCKS 4
 #define HALF_BLOCK (QUANT_BLOCK / 2)
 struct quantised_step {
-	uint8_t low[4 * HALF_BLOCK], high[4 * HALF_BLOCK];
+	int8_t low[4 * HALF_BLOCK], high[4 * HALF_BLOCK];
 	float scale[VL]; /* four times each block's */
-	float share[VL];
+	union {
+		float share[VL];
+		int32_t start[VL];
+	};
 };
+
+/* What is added to the quants of a type to make them unsigned. */
+INLINE int
+zero_point(enum dtype dtype)
+{
+	switch (dtype) {
+	case DTYPE_Q4_0:
+		return 8;
+	case DTYPE_Q5_0:
+		return 16;
+	default: /* Q8_0, IQ4_NL */
+		return 128;
+	}
+}
 
 #else
 
@@ -55,46 +77,61 @@ sum_of(const int8_t quants[QUANT_BLOCK])
 	return sum;
 }
 
-static void
-round_step(const float *x, int64_t n_blocks, struct quantised_step *step)
-{
 #if defined(__AVX512F__)
+
+static void
+round_step(enum dtype dtype, const float *x, int64_t n_blocks, struct quantised_step *step)
+{
+	const int lanes = VL / STEP_BLOCKS;
+
 	memset(step, 0, sizeof *step);
 	for (int64_t b = 0; b < STEP_BLOCKS && b < n_blocks; b++) {
-		const int lanes = VL / STEP_BLOCKS;
 		int8_t quants[QUANT_BLOCK];
 		float scale = round_to_int8(x + b * QUANT_BLOCK, QUANT_BLOCK, quants);
 		float share = scale * (float)sum_of(quants) / (float)lanes;
-		for (int i = 0; i < HALF_BLOCK; i++) {
-			step->low[b * HALF_BLOCK + i] = (uint8_t)(quants[i] + 128);
-			step->high[b * HALF_BLOCK + i] = (uint8_t)(quants[HALF_BLOCK + i] + 128);
-		}
+
+		memcpy(step->low + b * HALF_BLOCK, quants, HALF_BLOCK);
+		memcpy(step->high + b * HALF_BLOCK, quants + HALF_BLOCK, HALF_BLOCK);
 		for (int i = 0; i < lanes; i++) {
+			int sum = 0;
+			for (int j = 4 * i; j < 4 * i + 4; j++)
+				sum += quants[j] + quants[HALF_BLOCK + j];
 			step->scale[b * lanes + i] = scale;
-			step->share[b * lanes + i] = share;
+			if (has_minimum(dtype))
+				step->share[b * lanes + i] = share;
+			else
+				step->start[b * lanes + i] = -zero_point(dtype) * sum;
 		}
 	}
+}
+
 #else
+
+static void
+round_step(enum dtype dtype, const float *x, int64_t n_blocks, struct quantised_step *step)
+{
+	(void)dtype;
 	(void)n_blocks;
 	step->scale = round_to_int8(x, QUANT_BLOCK, step->quants);
 	step->share = step->scale * (float)sum_of(step->quants) / VL;
-#endif
 }
 
+#endif
+
 void
-KERNEL(round_to_blocks)(const float *x, int64_t k, void *out)
+KERNEL(round_to_blocks)(enum dtype dtype, const float *x, int64_t k, void *out)
 {
 	struct quantised_step *step = out;
 
 	for (int64_t i = 0; i < k; i += STEP_BLOCKS * QUANT_BLOCK, step++)
-		round_step(x + i, (k - i) / QUANT_BLOCK, step);
+		round_step(dtype, x + i, (k - i) / QUANT_BLOCK, step);
 }
 
 /* One step's weights, ready for any number of rows of x, and their product with one of them. */
 #if defined(__AVX512F__)
 
 struct weight_step {
-	__m512i low, high, start; /* start: less 128 * the sums that x + 128 brings in */
+	__m512i low, high; /* unsigned */
 	vf scale, minimum;
 };
 
@@ -103,6 +140,7 @@ INLINE void
 load_q8_0(const unsigned char *blocks, struct weight_step *step)
 {
 	const size_t block = sizeof(struct block_q8_0);
+	const __m512i sign = _mm512_set1_epi8((char)0x80);
 	__m512i pair[2];
 
 	UNROLL
@@ -111,20 +149,38 @@ load_q8_0(const unsigned char *blocks, struct weight_step *step)
 		pair[i] = _mm512_inserti64x4(
 		    _mm512_castsi256_si512(_mm256_loadu_si256((const void *)first)),
 		    _mm256_loadu_si256((const void *)(first + block)), 1);
+		pair[i] = _mm512_xor_si512(pair[i], sign);
 	}
 	step->low = _mm512_shuffle_i64x2(pair[0], pair[1], 0x88);
 	step->high = _mm512_shuffle_i64x2(pair[0], pair[1], 0xdd);
 }
 
-/* 16 bytes AT bytes into each of four blocks. */
+/* Places of 16-bit words in blocks of BLOCK bytes, the first AT bytes from here: N of each of four
+ * blocks, one after the other or (N 1) the same four times. */
 INLINE __m512i
-four_quarters(const unsigned char *blocks, size_t block)
+words_of_blocks(const int n, const int block, const int at)
 {
-	__m512i all = _mm512_castsi128_si512(_mm_loadu_si128((const void *)blocks));
+	int16_t place[32];
+	__m512i places;
 
-	all = _mm512_inserti32x4(all, _mm_loadu_si128((const void *)(blocks + block)), 1);
-	all = _mm512_inserti32x4(all, _mm_loadu_si128((const void *)(blocks + 2 * block)), 2);
-	return _mm512_inserti32x4(all, _mm_loadu_si128((const void *)(blocks + 3 * block)), 3);
+	UNROLL
+	for (int i = 0; i < 32; i++)
+		place[i] = (int16_t)(n == 1 ? (at + i / 4 % 4 * block) / 2
+					    : (at + i / 8 * block) / 2 + i % 8);
+	memcpy(&places, place, sizeof places);
+	return places;
+}
+
+/* The 16 bytes of quants at the end of each of four blocks. The 64 bytes at the end of all hold the
+ * last three blocks' and one permutation gathers them. */
+INLINE __m512i
+four_quarters(const unsigned char *blocks, const int block)
+{
+	__m128i first = _mm_loadu_si128((const void *)(blocks + block - 16));
+	__m512i end = _mm512_loadu_si512(blocks + 4 * block - 64);
+
+	return _mm512_mask_permutexvar_epi16(_mm512_zextsi128_si512(first), 0xffffff00,
+	    words_of_blocks(8, block, 48 - 3 * block), end);
 }
 
 /* 16 bits AT bytes into each of four blocks. */
@@ -142,39 +198,37 @@ four_words(const unsigned char *blocks, size_t block, size_t at)
 	return all;
 }
 
-/* The f16 numbers that four_words() gave, each four times. */
+/* The f16 number AT bytes into each of four blocks, four times each. */
 INLINE vf
-four_halves(uint64_t words)
+four_halves(const unsigned char *blocks, const int block, const int at)
 {
 	const __m512i four_times =
 	    _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-	__m128 four = _mm_cvtph_ps(_mm_cvtsi64_si128((long long)words));
+	__m128i words;
 
-	return _mm512_permutexvar_ps(four_times, _mm512_castps128_ps512(four));
+	/* All within one load? */
+	if (3 * block + at + 2 <= 64)
+		return _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_permutexvar_epi16(
+		    words_of_blocks(1, block, at), _mm512_loadu_si512(blocks))));
+	words = _mm_cvtsi64_si128((long long)four_words(blocks, (size_t)block, (size_t)at));
+	return _mm512_permutexvar_ps(four_times, _mm512_castps128_ps512(_mm_cvtph_ps(words)));
 }
 
-/* What 4-bit quants become where there is no fifth bit, and for Q5_0 where it is not set. */
+/* IQ4_NL's values, above their zero point. */
 INLINE __m512i
-from_halves(enum dtype dtype, __m512i q)
+from_table(__m512i q)
 {
-	const __m128i values = _mm_setr_epi8(IQ4_NL_VALUES);
+	const __m128i values =
+	    _mm_xor_si128(_mm_setr_epi8(IQ4_NL_VALUES), _mm_set1_epi8((char)0x80));
 
-	if (dtype == DTYPE_Q4_0)
-		return _mm512_sub_epi8(q, _mm512_set1_epi8(8));
-	if (dtype == DTYPE_IQ4_NL)
-		return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(values), q);
-	return q;
+	return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(values), q);
 }
 
 /* With bits HIGH (16 a block) on top. */
 INLINE __m512i
-with_high(enum dtype dtype, __m512i q, uint64_t high)
+with_high(__m512i q, uint64_t high)
 {
-	const __m512i sixteen = _mm512_set1_epi8(16);
-
-	if (dtype == DTYPE_Q5_0)
-		return _mm512_mask_sub_epi8(q, (__mmask64)~high, q, sixteen);
-	return _mm512_mask_add_epi8(q, (__mmask64)high, q, sixteen);
+	return _mm512_mask_add_epi8(q, (__mmask64)high, q, _mm512_set1_epi8(16));
 }
 
 INLINE void
@@ -182,20 +236,23 @@ load_halves(enum dtype dtype, const unsigned char *blocks, struct weight_step *s
 {
 	const size_t block = bytes_of_block(dtype);
 	const __m512i half = _mm512_set1_epi8(15);
-	__m512i both = four_quarters(blocks + block - 16, block);
+	__m512i both = four_quarters(blocks, (int)block);
 
-	step->low = from_halves(dtype, _mm512_and_si512(both, half));
-	step->high = from_halves(dtype, _mm512_and_si512(_mm512_srli_epi16(both, 4), half));
+	step->low = _mm512_and_si512(both, half);
+	step->high = _mm512_and_si512(_mm512_srli_epi16(both, 4), half);
+	if (dtype == DTYPE_IQ4_NL) {
+		step->low = from_table(step->low);
+		step->high = from_table(step->high);
+	}
 	if (dtype == DTYPE_Q5_0 || dtype == DTYPE_Q5_1) {
-		step->low = with_high(dtype, step->low, four_words(blocks, block, block - 20));
-		step->high = with_high(dtype, step->high, four_words(blocks, block, block - 18));
+		step->low = with_high(step->low, four_words(blocks, block, block - 20));
+		step->high = with_high(step->high, four_words(blocks, block, block - 18));
 	}
 }
 
 INLINE struct weight_step
 load_weights(enum dtype dtype, const unsigned char *blocks, int n_blocks)
 {
-	const __m512i all_128 = _mm512_set1_epi8((char)0x80), zero = _mm512_setzero_si512();
 	const size_t block = bytes_of_block(dtype);
 	unsigned char last[STEP_BLOCKS * sizeof(struct block_q8_0)];
 	struct weight_step step;
@@ -209,20 +266,20 @@ load_weights(enum dtype dtype, const unsigned char *blocks, int n_blocks)
 		load_q8_0(blocks, &step);
 	else
 		load_halves(dtype, blocks, &step);
-	step.start = _mm512_sub_epi32(zero,
-	    _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, all_128, step.low), all_128, step.high));
-	step.scale = four_halves(four_words(blocks, block, 0));
+	step.scale = four_halves(blocks, (int)block, 0);
 	if (has_minimum(dtype))
-		step.minimum = four_halves(four_words(blocks, block, 2));
+		step.minimum = four_halves(blocks, (int)block, 2);
 	return step;
 }
 
 INLINE vf
 multiply_step(enum dtype dtype, const struct weight_step *w, const struct quantised_step *x, vf sum)
 {
-	__m512i products = _mm512_dpbusd_epi32(w->start, _mm512_loadu_si512(x->low), w->low);
+	__m512i products =
+	    has_minimum(dtype) ? _mm512_setzero_si512() : _mm512_loadu_si512(x->start);
 
-	products = _mm512_dpbusd_epi32(products, _mm512_loadu_si512(x->high), w->high);
+	products = _mm512_dpbusd_epi32(products, w->low, _mm512_loadu_si512(x->low));
+	products = _mm512_dpbusd_epi32(products, w->high, _mm512_loadu_si512(x->high));
 	if (has_minimum(dtype))
 		sum = vf_fma(w->minimum, vf_load(x->share), sum);
 	return vf_fma(_mm512_cvtepi32_ps(products), vf_mul(w->scale, vf_load(x->scale)), sum);

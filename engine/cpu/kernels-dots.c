@@ -135,7 +135,7 @@ KERNEL(quantise_rows)(
 			continue;
 		}
 #endif
-		KERNEL(round_to_blocks)(x + row * x_row, k, to);
+		KERNEL(round_to_blocks)(dtype, x + row * x_row, k, to);
 	}
 }
 

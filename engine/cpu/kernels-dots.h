@@ -157,7 +157,7 @@ round_to_int8(const float *x, const int n, int8_t *quants)
  * them. */
 void KERNEL(dots_of_blocks)(const struct dot_products *job);
 size_t KERNEL(blocks_row_bytes)(int64_t k);
-void KERNEL(round_to_blocks)(const float *x, int64_t k, void *out);
+void KERNEL(round_to_blocks)(enum dtype dtype, const float *x, int64_t k, void *out);
 void KERNEL(dots_of_super_blocks)(const struct dot_products *job);
 size_t KERNEL(super_row_bytes)(int64_t k);
 void KERNEL(round_to_super_blocks)(const float *x, int64_t k, void *out);
