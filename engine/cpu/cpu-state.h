@@ -15,11 +15,13 @@
 #include "engine/tensor/backend.h"
 
 struct matmul_kernels; /* cpu/kernels-matmul.h: dot products, packing, GEMM micro-kernels */
+struct bf16_kernels;   /* the same file: rounding and micro-kernels of bf16 products */
 struct row_kernels;    /* cpu/kernels-rows.h: norms, softmax, exp, activations, axpy, adamw */
 
 struct cpu {
 	struct thread_pool *pool;
 	const struct matmul_kernels *matmul;
+	const struct bf16_kernels *bf16;
 	const struct row_kernels *rows;
 	const char *isa; /* "avx512", "avx2", "plain" */
 	bool precise;
@@ -38,5 +40,7 @@ void *cpu_shared_scratch(struct cpu *cpu, size_t bytes);
 /* The two halves of the table are filled by matmul-table.c and rows-table.c. */
 void cpu_fill_matmul(struct backend *backend); /* linear*, gemm, lora* */
 void cpu_fill_rows(struct backend *backend);   /* all the others */
+/* A full table's linear* and gemm become those of bf16. */
+void cpu_fill_bf16(struct backend *backend);
 
 #endif

@@ -23,6 +23,7 @@ struct isa {
 	const char *name;
 	bool (*supported)(void);
 	const struct matmul_kernels *matmul;
+	const struct bf16_kernels *bf16;
 	const struct row_kernels *rows;
 };
 
@@ -53,10 +54,10 @@ has_avx512(void)
 /* Best first. */
 static const struct isa isas[] = {
 #if defined(__x86_64__)
-	{ "avx512", has_avx512, &matmul_kernels_avx512, &row_kernels_avx512 },
-	{ "avx2", has_avx2, &matmul_kernels_avx2, &row_kernels_avx2 },
+	{ "avx512", has_avx512, &matmul_kernels_avx512, &bf16_kernels_avx512, &row_kernels_avx512 },
+	{ "avx2", has_avx2, &matmul_kernels_avx2, &bf16_kernels_avx2, &row_kernels_avx2 },
 #endif
-	{ "plain", always, &matmul_kernels_plain, &row_kernels_plain },
+	{ "plain", always, &matmul_kernels_plain, &bf16_kernels_plain, &row_kernels_plain },
 };
 
 #define N_ISAS (sizeof isas / sizeof isas[0])
@@ -100,6 +101,17 @@ choose_isa(const char *wanted, const struct isa **isa, struct t2l_error *err)
 	    "instruction set '%s' is unknown; use auto, avx512, avx2 or plain", wanted);
 }
 
+/* Pairs where the processor multiplies them, and the panels are those of AVX-512. */
+static const struct bf16_kernels *
+choose_bf16(const struct isa *isa)
+{
+#if defined(__x86_64__)
+	if (isa->matmul == &matmul_kernels_avx512 && __builtin_cpu_supports("avx512bf16"))
+		return &bf16_kernels_pairs;
+#endif
+	return isa->bf16;
+}
+
 static int
 available_processors(void)
 {
@@ -114,7 +126,7 @@ available_processors(void)
 
 /* What cpu_backend_open() returns, in one piece: the table, its state and its description. */
 struct opened_cpu {
-	struct backend backend;
+	struct backend backend, bf16;
 	struct cpu cpu;
 	char description[64];
 };
@@ -196,6 +208,7 @@ cpu_backend_open(const struct cpu_options *options, struct backend **backend, st
 		return t2l_fail(err, T2L_ENOMEM, "cpu backend: out of memory");
 	opened->cpu = (struct cpu){ .pool = thread_pool_create(n_threads),
 		.matmul = isa->matmul,
+		.bf16 = options->no_pairs ? isa->bf16 : choose_bf16(isa),
 		.rows = isa->rows,
 		.isa = isa->name,
 		.precise = options->precise };
@@ -213,6 +226,9 @@ cpu_backend_open(const struct cpu_options *options, struct backend **backend, st
 		.close = close_cpu };
 	cpu_fill_matmul(&opened->backend);
 	cpu_fill_rows(&opened->backend);
+	opened->bf16 = opened->backend;
+	cpu_fill_bf16(&opened->bf16);
+	opened->backend.bf16 = &opened->bf16;
 	*backend = &opened->backend;
 	return T2L_OK;
 }

@@ -11,14 +11,15 @@
 #include "engine/tensor/backend.h"
 
 struct cpu_options {
-	int n_threads;   /* 0: as many as the process may run on */
+	int n_threads;	 /* 0: as many as the process may run on */
 	const char *isa; /* NULL or "auto", "avx512", "avx2", "plain" */
-	bool precise;    /* f32 activations everywhere, no quantised dot products */
+	bool precise;	 /* f32 activations everywhere, no quantised dot products */
+	bool no_pairs; /* products of bf16 as processors without AVX512_BF16 form them, for tests */
 };
 
 /* Errors: T2L_EINVAL (unknown isa, or one this processor lacks), T2L_ENOMEM. */
-enum t2l_status cpu_backend_open(const struct cpu_options *options, struct backend **backend,
-    struct t2l_error *err);
+enum t2l_status cpu_backend_open(
+    const struct cpu_options *options, struct backend **backend, struct t2l_error *err);
 void cpu_backend_close(struct backend *backend);
 
 /* "avx512 (f, bw, vl, vnni, bf16)": what the processor has; lives as long as the program. */

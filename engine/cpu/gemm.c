@@ -48,6 +48,22 @@ copy_a(struct panel_product *part, float *scratch)
 	part->a_k = transposed ? to : 1;
 }
 
+/* A's part rounded to bf16. */
+static void
+round_a(const struct bf16_kernels *bf16, struct panel_product *part, float *scratch)
+{
+	bool columns = part->a_row == 1 && part->a_k != 1;
+	int64_t to = columns ? PRODUCT_MAX_ROWS : PRODUCT_A_ROW;
+
+	if (columns)
+		bf16->round_columns(part->a, part->a_k, part->k, part->m, scratch, to);
+	else
+		bf16->round_rows(part->a, part->a_row, part->m, part->k, scratch, to);
+	part->a = scratch;
+	part->a_row = columns ? 1 : to;
+	part->a_k = columns ? to : 1;
+}
+
 static bool
 a_aliases(const struct left *a, int64_t n)
 {
@@ -57,17 +73,18 @@ a_aliases(const struct left *a, int64_t n)
 	       stride * (int64_t)sizeof(float) % ALIASING_BYTES == 0;
 }
 
-/* Makes the panel for columns N_BEGIN .. +part->n, steps K_BEGIN .. +part->k. */
+/* Makes the panel for columns N_BEGIN .. +part->n, steps K_BEGIN .. +part->k. IN_PLACE: where B's
+ * own rows serve, they may. */
 static void
 set_panel(const struct matmul_kernels *kernels, const struct right *b, int64_t n_begin,
-    int64_t k_begin, struct panel_product *part, float *panel)
+    int64_t k_begin, bool in_place, struct panel_product *part, float *panel)
 {
 	struct stored_block block = { b->dtype, b->at, b->row_bytes, k_begin, part->k, n_begin,
 		part->n };
 
 	/* Rows that are a panel as they lie are used there when few rows of A would share the
 	 * packed copy. */
-	if (!b->transposed && b->dtype == DTYPE_F32 && part->n == kernels->panel_cols &&
+	if (in_place && !b->transposed && b->dtype == DTYPE_F32 && part->n == kernels->panel_cols &&
 	    part->m <= 4 * kernels->tile_rows) {
 		part->b =
 		    (const float *)((const char *)b->at + (size_t)k_begin * b->row_bytes) + n_begin;
@@ -85,11 +102,30 @@ set_panel(const struct matmul_kernels *kernels, const struct right *b, int64_t n
 	}
 }
 
+/* C's columns from N on: part->n of them, over part->k steps from K_BEGIN on. */
+static void
+multiply_columns(struct cpu *cpu, const struct product *p, int64_t n, int64_t k_begin,
+    struct panel_product part, float *panel)
+{
+	const struct bf16_kernels *bf16 = p->bf16 ? cpu->bf16 : NULL;
+
+	part.bias = k_begin == 0 && p->bias != NULL ? p->bias + n : NULL;
+	part.c = p->c + n;
+	set_panel(cpu->matmul, &p->b, n, k_begin, bf16 == NULL, &part, panel);
+	if (bf16 == NULL) {
+		cpu->matmul->multiply_panel(&part);
+		return;
+	}
+	bf16->round_panel(panel, part.k);
+	part.k = ceil_div(part.k, bf16->per_element);
+	bf16->multiply_panel(&part);
+}
+
 void
 cpu_product_part(
     struct cpu *cpu, const struct product *p, int64_t n_begin, int64_t n_end, float *scratch)
 {
-	const struct matmul_kernels *kernels = cpu->matmul;
+	const int64_t panel_cols = cpu->matmul->panel_cols;
 	float *panel = scratch, *a_copy = scratch + PRODUCT_MAX_K * MAX_PANEL_COLS;
 	/* Blocks of k of about equal length; Q8_0 blocks stay whole. */
 	int64_t n_blocks = ceil_div(p->k, PRODUCT_MAX_K);
@@ -98,20 +134,18 @@ cpu_product_part(
 	int64_t k_begin = 0;
 
 	do {
-		bool first = k_begin == 0;
 		part.k = min64(k_step, p->k - k_begin);
 		part.a = p->a.at + k_begin * p->a.k;
 		part.a_row = p->a.row;
 		part.a_k = p->a.k;
-		part.beta = first ? p->beta : 1;
-		if (a_aliases(&p->a, n_end - n_begin))
+		part.beta = k_begin == 0 ? p->beta : 1;
+		if (p->bf16)
+			round_a(cpu->bf16, &part, a_copy);
+		else if (a_aliases(&p->a, n_end - n_begin))
 			copy_a(&part, a_copy);
-		for (int64_t n = n_begin; n < n_end; n += kernels->panel_cols) {
-			part.n = min64(kernels->panel_cols, n_end - n);
-			part.bias = first && p->bias != NULL ? p->bias + n : NULL;
-			part.c = p->c + n;
-			set_panel(kernels, &p->b, n, k_begin, &part, panel);
-			kernels->multiply_panel(&part);
+		for (int64_t n = n_begin; n < n_end; n += panel_cols) {
+			part.n = min64(panel_cols, n_end - n);
+			multiply_columns(cpu, p, n, k_begin, part, panel);
 		}
 		k_begin += k_step;
 	} while (k_begin < p->k);
@@ -182,7 +216,17 @@ cpu_gemm(void *state, bool transpose_a, bool transpose_b, int64_t m, int64_t n, 
     float alpha, const float *a, const float *b, float beta, float *c)
 {
 	struct product product = { m, n, k, transpose_a ? left_turned(a, m) : left_rows(a, k),
-		transpose_b ? right_turned(b, k) : right_rows(b, n), c, alpha, beta, NULL };
+		transpose_b ? right_turned(b, k) : right_rows(b, n), c, alpha, beta, NULL, false };
+
+	cpu_product(state, &product);
+}
+
+void
+cpu_gemm_bf16(void *state, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+    float alpha, const float *a, const float *b, float beta, float *c)
+{
+	struct product product = { m, n, k, transpose_a ? left_turned(a, m) : left_rows(a, k),
+		transpose_b ? right_turned(b, k) : right_rows(b, n), c, alpha, beta, NULL, true };
 
 	cpu_product(state, &product);
 }

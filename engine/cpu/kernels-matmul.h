@@ -7,6 +7,10 @@
  * with all rows of x (dot products along k); the sum over k of an element is taken in the same
  * order for any number of rows, so a lane gets the same bits alone and among others.
  *
+ * Products of bf16 are the first way, with both sides rounded beforehand: where a processor
+ * multiplies pairs of bf16, two neighbours along k take an element's place; elsewhere a rounded
+ * number is an f32 like any other.
+ *
  * Stored weights may have any alignment. Kernels neither allocate nor fail.
  */
 #ifndef ENGINE_CPU_KERNELS_MATMUL_H
@@ -82,9 +86,28 @@ struct matmul_kernels {
 	    enum dtype dtype, const float *x, int64_t x_row, int64_t n_rows, int64_t k, void *out);
 };
 
+/* Operands are rounded to bf16 (to nearest, ties to even), sums are f32. The panels are those of
+ * the matmul_kernels of the same instruction set. */
+struct bf16_kernels {
+	int per_element; /* 2: pairs along k, the last of an odd k with 0; 1: single numbers */
+	/* In place, [k][panel_cols] of f32 numbers; there is room for one row more. */
+	void (*round_panel)(float *panel, int64_t k);
+	/* A part of A as it lies in rows, [m][k], or in columns, [k][m]; lines of both are STRIDE
+	 * and OUT_STRIDE apart. */
+	void (*round_rows)(
+	    const float *a, int64_t stride, int64_t m, int64_t k, float *out, int64_t out_stride);
+	void (*round_columns)(
+	    const float *a, int64_t stride, int64_t k, int64_t m, float *out, int64_t out_stride);
+	/* k and a_k count elements: per_element numbers each. */
+	void (*multiply_panel)(const struct panel_product *product);
+};
+
 extern const struct matmul_kernels matmul_kernels_plain;
+extern const struct bf16_kernels bf16_kernels_plain;
 #if defined(__x86_64__)
 extern const struct matmul_kernels matmul_kernels_avx2, matmul_kernels_avx512;
+extern const struct bf16_kernels bf16_kernels_avx2, bf16_kernels_avx512;
+extern const struct bf16_kernels bf16_kernels_pairs; /* avx512 with its bf16 instructions */
 #endif
 
 #ifdef KERNELS_SUFFIX

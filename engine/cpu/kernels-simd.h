@@ -362,4 +362,8 @@ vf_load_stored_end(enum dtype dtype, const unsigned char *row, int64_t i, int n)
 	return vf_load_stored(dtype, end, 0);
 }
 
+/* What kernels-matmul.h calls panel_cols. */
+#define PANEL_VECTORS 2
+#define PANEL_COLS (PANEL_VECTORS * VL)
+
 #endif

@@ -75,7 +75,7 @@ cpu_linear(void *state, const struct tensor *x, const struct tensor *w, const fl
 	struct cpu *cpu = state;
 	int64_t k = tensor_cols(w), n = tensor_rows(w), rows = tensor_rows(x);
 	struct product product = { rows, n, k, left_rows(x->data, k), right_stored(w, true),
-		y->data, 1, 0, bias };
+		y->data, 1, 0, bias, false };
 
 	if (rows <= cpu->matmul->dot_max_rows)
 		linear_of_few_rows(cpu, x, w, bias, y);
@@ -84,23 +84,48 @@ cpu_linear(void *state, const struct tensor *x, const struct tensor *w, const fl
 }
 
 void
-cpu_linear_backward(void *state, const struct tensor *x, const struct tensor *w, const float *dy,
-    float *dx, float *dw, float *dbias)
+cpu_linear_bf16(void *state, const struct tensor *x, const struct tensor *w, const float *bias,
+    struct tensor *y)
+{
+	int64_t k = tensor_cols(w), n = tensor_rows(w), rows = tensor_rows(x);
+	struct product product = { rows, n, k, left_rows(x->data, k), right_stored(w, true),
+		y->data, 1, 0, bias, true };
+
+	cpu_product(state, &product);
+}
+
+static void
+linear_backward(struct cpu *cpu, const struct tensor *x, const struct tensor *w, const float *dy,
+    float *dx, float *dw, float *dbias, bool bf16)
 {
 	int64_t in = tensor_cols(w), out = tensor_rows(w), rows = tensor_rows(x);
 	const float one = 1;
 	struct product to_x = { rows, in, out, left_rows(dy, out), right_stored(w, false), dx, 1, 1,
-		NULL };
+		NULL, bf16 };
 	struct product to_w = { out, in, rows, left_turned(dy, out), right_rows(x->data, in), dw, 1,
-		1, NULL };
+		1, NULL, bf16 };
 	/* Column sums: a row of ones times dy. */
 	struct product to_bias = { 1, out, rows, { &one, 0, 0 }, right_rows(dy, out), dbias, 1, 1,
-		NULL };
+		NULL, false };
 
 	if (dx != NULL)
-		cpu_product(state, &to_x);
+		cpu_product(cpu, &to_x);
 	if (dw != NULL)
-		cpu_product(state, &to_w);
+		cpu_product(cpu, &to_w);
 	if (dbias != NULL)
-		cpu_product(state, &to_bias);
+		cpu_product(cpu, &to_bias);
+}
+
+void
+cpu_linear_backward(void *state, const struct tensor *x, const struct tensor *w, const float *dy,
+    float *dx, float *dw, float *dbias)
+{
+	linear_backward(state, x, w, dy, dx, dw, dbias, false);
+}
+
+void
+cpu_linear_backward_bf16(void *state, const struct tensor *x, const struct tensor *w,
+    const float *dy, float *dx, float *dw, float *dbias)
+{
+	linear_backward(state, x, w, dy, dx, dw, dbias, true);
 }

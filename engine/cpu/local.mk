@@ -3,6 +3,7 @@
 # Every kernels-*.c below is built three times; KERNELS_SUFFIX names the tables that it exports.
 CPU_KERNELS = \
 	engine/cpu/kernels-matmul.c engine/cpu/kernels-matmul.h engine/cpu/kernels-simd.h \
+	engine/cpu/kernels-tiles.h engine/cpu/kernels-bf16.c \
 	engine/cpu/kernels-dots.c engine/cpu/kernels-dots.h engine/cpu/kernels-dots-blocks.c \
 	engine/cpu/kernels-dots-super.c engine/cpu/kernels-quants.c engine/cpu/kernels-quants.h \
 	engine/cpu/kernels-rows.c engine/cpu/kernels-norms.c engine/cpu/kernels-softmax.c \
@@ -32,6 +33,12 @@ engine_cpu_libkernels_avx512_la_CPPFLAGS = $(KERNELS_CPPFLAGS) -DKERNELS_SUFFIX=
 engine_cpu_libkernels_avx512_la_CFLAGS = $(KERNELS_CFLAGS) -mavx512f -mavx512bw -mavx512vl \
 	-mavx512dq -mavx512vnni -mfma -mf16c -mavx2
 engine_libt2l_la_LIBADD += engine/cpu/libkernels-avx512.la
+
+noinst_LTLIBRARIES += engine/cpu/libkernels-pairs.la
+engine_cpu_libkernels_pairs_la_SOURCES = engine/cpu/kernels-pairs.c
+engine_cpu_libkernels_pairs_la_CPPFLAGS = $(KERNELS_CPPFLAGS)
+engine_cpu_libkernels_pairs_la_CFLAGS = $(engine_cpu_libkernels_avx512_la_CFLAGS) -mavx512bf16
+engine_libt2l_la_LIBADD += engine/cpu/libkernels-pairs.la
 endif
 
 engine_libt2l_la_SOURCES += \

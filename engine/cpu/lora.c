@@ -73,7 +73,7 @@ project(struct cpu *cpu, const float *x, int64_t k, int64_t rows, const float *w
     float *out, float *scratch)
 {
 	struct product product = { rows, n, k, left_rows(x, k), right_turned(w, k), out, 1, 0,
-		NULL };
+		NULL, false };
 	struct dot_products dots = {
 		.dtype = DTYPE_F32,
 		.w = w,
@@ -99,7 +99,7 @@ expand(struct cpu *cpu, const float *p, int64_t k, int64_t rows, float scale, co
     int64_t n, float *out, float *scratch)
 {
 	struct product product = { rows, n, k, left_rows(p, k), right_rows(w, n), out, scale, 1,
-		NULL };
+		NULL, false };
 
 	cpu_product_part(cpu, &product, 0, n, scratch);
 }
@@ -194,7 +194,7 @@ add_gradient(const struct lora_job *job, const struct gradient *gradient, int64_
 	for (int64_t r = 0; r < rank; r += PRODUCT_MAX_ROWS) {
 		struct product product = { min64(PRODUCT_MAX_ROWS, rank - r), cols, to - from,
 			left_turned(p + r, rank), right_rows(rows + from * cols, cols),
-			gradient->into + r * cols, span->scale, 1, NULL };
+			gradient->into + r * cols, span->scale, 1, NULL, false };
 		cpu_product_part(job->cpu, &product, col_begin, min64(col_end, cols), scratch);
 	}
 }

@@ -10,3 +10,11 @@ cpu_fill_matmul(struct backend *backend)
 	backend->lora = cpu_lora;
 	backend->lora_backward = cpu_lora_backward;
 }
+
+void
+cpu_fill_bf16(struct backend *backend)
+{
+	backend->linear = cpu_linear_bf16;
+	backend->linear_backward = cpu_linear_backward_bf16;
+	backend->gemm = cpu_gemm_bf16;
+}

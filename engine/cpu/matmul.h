@@ -31,6 +31,7 @@ struct product {
 	float *c;
 	float alpha, beta;
 	const float *bias;
+	bool bf16; /* A and B are rounded to it as they are read */
 };
 
 /* Sides that are f32 matrices of COLS columns, as they lie or turned. */
@@ -92,6 +93,13 @@ void cpu_linear(void *state, const struct tensor *x, const struct tensor *w, con
 void cpu_linear_backward(void *state, const struct tensor *x, const struct tensor *w,
     const float *dy, float *dx, float *dw, float *dbias);
 void cpu_gemm(void *state, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+    float alpha, const float *a, const float *b, float beta, float *c);
+/* The same with both operands rounded to bf16; a bias and its gradient are sums, and stay f32. */
+void cpu_linear_bf16(void *state, const struct tensor *x, const struct tensor *w, const float *bias,
+    struct tensor *y);
+void cpu_linear_backward_bf16(void *state, const struct tensor *x, const struct tensor *w,
+    const float *dy, float *dx, float *dw, float *dbias);
+void cpu_gemm_bf16(void *state, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
     float alpha, const float *a, const float *b, float beta, float *c);
 void cpu_lora(void *state, const struct tensor *x, const struct lora_span *spans, int n_spans,
     struct tensor *y);

@@ -68,6 +68,10 @@ struct backend {
 	const char *description; /* "cpu avx512, 2 threads" */
 	void *state;
 	void (*close)(void *state);
+	/* The same backend, but linear, linear_backward and gemm round the operands of their
+	 * products to bf16 (to nearest, ties to even) and add them up in f32; it lives as long as this
+	 * one. NULL in that table itself. */
+	const struct backend *bf16;
 
 	/* y[rows,out] = x[rows,in] W[out,in]^T + bias[out] (bias may be NULL). Fast for one row
 	 * (decode: bound by memory bandwidth of W), for a few (K lanes read W once) and many. */

@@ -353,6 +353,185 @@ gemm_agrees_with_a_double_loop_for_all_transposes(void **state)
 	}
 }
 
+/* ---- bf16 ---- */
+
+/* The numbers that are multiplied: rounded to nearest, ties to even. */
+static float *
+rounded_copy(const float *x, int64_t n)
+{
+	uint16_t *bits = malloc((size_t)n * sizeof *bits);
+	float *copy = random_floats(n);
+
+	assert_non_null(bits);
+	assert_true(dtype_from_f32(DTYPE_BF16, x, bits, n));
+	assert_true(dtype_to_f32(DTYPE_BF16, bits, copy, n));
+	free(bits);
+	return copy;
+}
+
+static void
+check_gemm_bf16(struct backend *backend, const char *what, int transposes, int64_t m, int64_t n,
+    int64_t k, float beta)
+{
+	bool ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
+	float *a = random_floats(m * k), *b = random_floats(k * n), *c = random_floats(m * n);
+	float *ra = rounded_copy(a, m * k), *rb = rounded_copy(b, k * n);
+	float alpha = random_float();
+	struct expected e = expect_from(NULL, m * n);
+
+	for (int64_t i = 0; i < m * n; i++) {
+		e.sum[i] = (double)beta * (double)c[i];
+		e.sum_abs[i] = fabs(e.sum[i]);
+	}
+	add_products(
+	    &(struct reference){ m, n, k, ra, ta ? 1 : k, ta ? m : 1, rb, tb ? 1 : n, tb ? k : 1 },
+	    (double)alpha, e.sum, e.sum_abs);
+	backend->bf16->gemm(backend->state, ta, tb, m, n, k, alpha, a, b, beta, c);
+	assert_expected(&e, c, what);
+	free(a);
+	free(b);
+	free(c);
+	free(ra);
+	free(rb);
+}
+
+/* A linear layer and its way back; its bias and the bias' gradient are sums and are not rounded. */
+static void
+check_linear_bf16(struct backend *backend, const char *what, enum dtype dtype, int64_t rows,
+    int64_t in, int64_t out)
+{
+	struct weights w = random_weights(dtype, out, in, random_bits() % 4);
+	float *x = random_floats(rows * in), *y = random_floats(rows * out);
+	float *dy = random_floats(rows * out), *dx = random_floats(rows * in);
+	float *dw = random_floats(out * in), *bias = random_floats(out), one = 1;
+	float *rx = rounded_copy(x, rows * in), *rdy = rounded_copy(dy, rows * out);
+	float *rw = rounded_copy(w.values, out * in);
+	struct tensor tx = matrix(DTYPE_F32, x, rows, in), ty = matrix(DTYPE_F32, y, rows, out);
+	struct expected ey = expect_from(NULL, rows * out), ex = expect_from(dx, rows * in);
+	struct expected ew = expect_from(dw, out * in), eb = expect_from(bias, out);
+
+	for (int64_t i = 0; i < rows * out; i++) {
+		ey.sum[i] = (double)bias[i % out];
+		ey.sum_abs[i] = fabs(ey.sum[i]);
+	}
+	add_products(
+	    &(struct reference){ rows, out, in, rx, in, 1, rw, 1, in }, 1, ey.sum, ey.sum_abs);
+	add_products(
+	    &(struct reference){ rows, in, out, rdy, out, 1, rw, in, 1 }, 1, ex.sum, ex.sum_abs);
+	add_products(
+	    &(struct reference){ out, in, rows, rdy, 1, out, rx, in, 1 }, 1, ew.sum, ew.sum_abs);
+	add_products(
+	    &(struct reference){ 1, out, rows, &one, 0, 0, dy, out, 1 }, 1, eb.sum, eb.sum_abs);
+	backend->bf16->linear(backend->state, &tx, &w.tensor, bias, &ty);
+	backend->bf16->linear_backward(backend->state, &tx, &w.tensor, dy, dx, dw, bias);
+	assert_expected(&ey, y, what);
+	assert_expected(&ex, dx, what);
+	assert_expected(&ew, dw, what);
+	assert_expected(&eb, bias, what);
+	free_weights(&w);
+	free(x);
+	free(y);
+	free(dy);
+	free(dx);
+	free(dw);
+	free(bias);
+	free(rx);
+	free(rdy);
+	free(rw);
+}
+
+static const enum dtype bf16_weights[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0,
+	DTYPE_Q4_K };
+
+/* With the processor's own instruction, where it has it, and without. */
+static void
+products_of_bf16_are_those_of_rounded_operands(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * N_ISAS; i++) {
+		struct cpu_options options = {
+			.n_threads = 2, .isa = isa_names[i / 2], .no_pairs = i % 2 != 0
+		};
+		struct backend *backend;
+		char what[64];
+
+		if (cpu_backend_open(&options, &backend, NULL) != T2L_OK)
+			continue;
+		snprintf(what, sizeof what, "bf16 %s%s", options.isa,
+		    options.no_pairs ? " without pairs" : "");
+		random_state = 7;
+		for (int transposes = 0; transposes < 4; transposes++) {
+			for (int trial = 0; trial < 20; trial++)
+				check_gemm_bf16(backend, what, transposes, ONE_OF(sizes),
+				    ONE_OF(sizes), ONE_OF(sizes), trial % 2 ? 1 : -0.5F);
+			check_gemm_bf16(backend, what, transposes, 260, 70, 1025, 1);
+		}
+		for (size_t d = 0; d < sizeof bf16_weights / sizeof bf16_weights[0]; d++)
+			for (int trial = 0; trial < 10; trial++)
+				check_linear_bf16(backend, what, bf16_weights[d], ONE_OF(sizes),
+				    columns_of(bf16_weights[d]), ONE_OF(sizes));
+		cpu_backend_close(backend);
+	}
+}
+
+/* Halfway between two neighbours the even one is taken: 1 + 2^-8 becomes 1, 1 + 3 * 2^-8 becomes
+ * 1 + 2^-6; and what is no number stays none. */
+static void
+ties_are_rounded_to_even_and_nan_stays(void **state)
+{
+	static const float one[1] = { 1 };
+	static const float x[5] = { 1 + 0x1p-8F, 1 + 0x3p-8F, 1 + 0x1.8p-8F, NAN, INFINITY };
+	static const float rounded[3] = { 1, 1 + 0x1p-6F, 1 + 0x1p-7F };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * N_ISAS; i++) {
+		struct cpu_options options = {
+			.n_threads = 1, .isa = isa_names[i / 2], .no_pairs = i % 2 != 0
+		};
+		struct backend *backend;
+		float y[5];
+
+		if (cpu_backend_open(&options, &backend, NULL) != T2L_OK)
+			continue;
+		for (int turned = 0; turned < 2; turned++) {
+			backend->bf16->gemm(
+			    backend->state, turned, false, 5, 1, 1, 1, x, one, 0, y);
+			for (int j = 0; j < 3; j++)
+				assert_true(y[j] == rounded[j]);
+			assert_true(isnan(y[3]) && isinf(y[4]));
+			backend->bf16->gemm(
+			    backend->state, false, turned, 1, 5, 1, 1, one, x, 0, y);
+			for (int j = 0; j < 3; j++)
+				assert_true(y[j] == rounded[j]);
+			assert_true(isnan(y[3]) && isinf(y[4]));
+		}
+		cpu_backend_close(backend);
+	}
+}
+
+static void
+bf16_gives_the_same_bits_on_any_number_of_threads(void **state)
+{
+	float *a, *b, *c[2];
+
+	(void)state;
+	random_state = 8;
+	a = random_floats(300 * 500);
+	b = random_floats(500 * 130);
+	for (int i = 0; i < 2; i++) {
+		struct backend *backend = open_backend(NULL, i == 0 ? 1 : 3, false);
+
+		c[i] = random_floats(300 * 130);
+		backend->bf16->gemm(backend->state, false, false, 300, 130, 500, 1, a, b, 0, c[i]);
+		cpu_backend_close(backend);
+	}
+	assert_memory_equal(c[0], c[1], 300 * 130 * sizeof(float));
+	free(a);
+	free(b);
+	free(c[0]);
+	free(c[1]);
+}
+
 /* Spans over ROWS rows: some overlap, some share an adapter, and one is of another rank. */
 #define N_SPANS 6
 #define N_ADAPTERS 4
@@ -835,6 +1014,9 @@ main(void)
 		cmocka_unit_test(linear_agrees_with_a_double_loop),
 		cmocka_unit_test(gradients_of_linear_are_added_to_what_is_there),
 		cmocka_unit_test(gemm_agrees_with_a_double_loop_for_all_transposes),
+		cmocka_unit_test(products_of_bf16_are_those_of_rounded_operands),
+		cmocka_unit_test(ties_are_rounded_to_even_and_nan_stays),
+		cmocka_unit_test(bf16_gives_the_same_bits_on_any_number_of_threads),
 		cmocka_unit_test(low_rank_parts_of_overlapping_spans_add_up),
 		cmocka_unit_test(low_rank_gradients_go_only_where_they_are_wanted),
 		cmocka_unit_test(quantised_products_stay_within_the_rounding_of_x),
