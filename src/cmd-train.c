@@ -44,6 +44,9 @@ static const struct option_spec train_options[] = {
 	{ "steps", 0, OPTION_INTEGER, 0, "optimiser steps", .min = 1, .max = 1e9 },
 	{ "learning-rate", 0, OPTION_NUMBER, 0, "at its highest", .min = 1e-9, .max = 100 },
 	{ "seed", 0, OPTION_INTEGER, 0, "of everything random", .min = 0, .max = 9e15 },
+	{ "compute-dtype", 0, OPTION_CHOICE, 0,
+	    "operands of products: bf16 rounds them, and keeps an f32 base in half its size",
+	    .choices = train_compute_names },
 	{ "max-memory", 0, OPTION_TEXT, 0,
 	    "refuse what needs more (2G, 500M); without it: what is free", "SIZE" },
 	{ "distributed", 0, OPTION_FLAG, 0, "share each step among the processes of mpirun" },
@@ -51,7 +54,7 @@ static const struct option_spec train_options[] = {
 	{ "resume", 0, OPTION_FLAG, 0, "go on from the checkpoint beside the output" },
 	{ "plot", 0, OPTION_FLAG, 0,
 	    "draw the loss when done; with --check: of the log that is there" },
-	{ "check", 0, OPTION_FLAG, 0, "say what would be done and stop" },
+	{ "check", 0, OPTION_FLAG, 0, "say what would be done and what memory it needs, and stop" },
 	{ 0 },
 };
 
@@ -156,6 +159,7 @@ take_texts(struct plan *plan)
 		{ "encoder", &plan->train.encoder },
 		{ "output", &plan->train.output },
 		{ "variant", &plan->train.variant },
+		{ "compute-dtype", &plan->train.compute_dtype },
 	};
 	const char *mode = option_text(plan->opt, "mode");
 	const char *dataset = option_text(plan->opt, "dataset");
@@ -421,18 +425,66 @@ prepare(struct plan *plan)
 	return 0;
 }
 
+/* ---- what would be done ---- */
+
+static void
+add_memory(cJSON *object, const struct t2l_train_estimate *needs, uint64_t limit)
+{
+	cJSON *memory = cJSON_AddObjectToObject(object, "memory");
+
+	cJSON_AddNumberToObject(memory, "base", (double)needs->base);
+	cJSON_AddNumberToObject(memory, "parameters", (double)needs->parameters);
+	cJSON_AddNumberToObject(memory, "activations", (double)needs->activations);
+	cJSON_AddNumberToObject(memory, "rest", (double)needs->rest);
+	cJSON_AddNumberToObject(memory, "total", (double)needs->total);
+	if (limit > 0)
+		cJSON_AddNumberToObject(memory, "limit", (double)limit);
+}
+
+/* What it would do, and what memory that takes. */
+static int
+tell_needs(struct plan *plan, struct t2l_engine *engine)
+{
+	const struct t2l_train_options *train = &plan->train;
+	const double mib = 1 << 20;
+	struct t2l_train_estimate needs;
+	struct t2l_error err;
+	cJSON *object;
+
+	if (t2l_train_estimate(engine, train, &needs, &err) != T2L_OK)
+		return context_fail_error(plan->ctx, &err);
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "mode", train_mode_names[train->mode]);
+	cJSON_AddStringToObject(object, "output", train->output);
+	cJSON_AddNumberToObject(object, "steps", (double)needs.steps);
+	cJSON_AddNumberToObject(object, "parameters", (double)needs.n_parameters);
+	add_memory(object, &needs, train->max_memory);
+	say_json(plan->ctx, object);
+	say(plan->ctx, "%s -> %s, %lld steps, %lld parameters\n", train_mode_names[train->mode],
+	    train->output, (long long)needs.steps, (long long)needs.n_parameters);
+	say(plan->ctx,
+	    "memory about %.0f MiB: base %.1f, parameters with gradients and moments %.1f, "
+	    "activations %.1f, the rest %.1f\n",
+	    (double)needs.total / mib, (double)needs.base / mib, (double)needs.parameters / mib,
+	    (double)needs.activations / mib, (double)needs.rest / mib);
+	if (train->max_memory > 0 && needs.total > train->max_memory)
+		return context_fail(plan->ctx, "it does not fit: %.0f MiB may be used",
+		    (double)train->max_memory / mib);
+	return 0;
+}
+
+/* With --plot the log alone is looked at, and nothing is opened. */
 static int
 tell_plan(struct plan *plan)
 {
-	const struct t2l_train_options *train = &plan->train;
+	struct t2l_engine *engine;
 
-	if (train->epochs > 0)
-		say(plan->ctx, "%s -> %s, %lld epochs\n", train_mode_names[train->mode],
-		    train->output, (long long)train->epochs);
-	else
-		say(plan->ctx, "%s -> %s, %lld steps\n", train_mode_names[train->mode],
-		    train->output, (long long)train->steps);
-	return option_flag(plan->opt, "plot") ? plot(plan) : 0;
+	if (option_flag(plan->opt, "plot")) {
+		say(plan->ctx, "%s -> %s\n", train_mode_names[plan->train.mode],
+		    plan->train.output);
+		return plot(plan);
+	}
+	return workplace_engine(plan->ctx, &engine) ? tell_needs(plan, engine) : 1;
 }
 
 static int

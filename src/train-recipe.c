@@ -16,6 +16,7 @@ const enum t2l_train_mode train_modes[] = { T2L_TRAIN_BASE, T2L_TRAIN_LORA, T2L_
 const char *const train_variant_names[] = { "S", "M", "L", NULL };
 static const char *const schedule_names[] = { "constant", "linear", "cosine", "hold-linear", NULL };
 static const char *const weighting_names[] = { "examples", "tasks", "tokens", NULL };
+const char *const train_compute_names[] = { "f32", "bf16", NULL };
 static const char *const dtype_names[] = { "f32", "f16", "bf16", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", NULL };
 
@@ -60,6 +61,7 @@ static const struct field fields[] = {
 	{ "model.z_scores", FIELD_BOOL, AT(z_scores) },
 	{ "model.delta_w_scaling", FIELD_FLOAT, AT(delta_w_scaling), 1e-6, 1e9 },
 	{ "model.save_dtype", FIELD_TEXT, AT(save_dtype), .choices = dtype_names },
+	{ "training.compute_dtype", FIELD_TEXT, AT(compute_dtype), .choices = train_compute_names },
 	{ "training.steps", FIELD_INT64, AT(steps), 1, 1e9 },
 	{ "training.epochs", FIELD_INT64, AT(epochs), 0, 1e9 },
 	{ "training.num_epochs", FIELD_INT64, AT(epochs), 0, 1e9 },

@@ -11,7 +11,7 @@
 
 extern const char *const train_mode_names[];	/* NULL-terminated */
 extern const enum t2l_train_mode train_modes[]; /* in the order of the names */
-extern const char *const train_variant_names[];
+extern const char *const train_variant_names[], *const train_compute_names[];
 
 /* Sets what the recipe says; strings point into ROOT. Unknown keys, values out of range and things
  * said twice that do not agree are errors with their line. */

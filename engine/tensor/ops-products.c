@@ -9,7 +9,7 @@ linear_backward(const struct ops *ops, const struct node *node)
 {
 	const struct tensor *x = node->x[0], *w = node->x[1], *bias = node->x[2];
 
-	BACKEND(ops, linear_backward, x, w, node->y->grad, x->grad, w->grad,
+	PRODUCT(ops, linear_backward, x, w, node->y->grad, x->grad, w->grad,
 	    bias != NULL ? bias->grad : NULL);
 }
 
@@ -34,7 +34,7 @@ op_linear(struct ops *ops, struct tensor *x, struct tensor *w, struct tensor *bi
 	    tape_wants(ops, x) || tape_wants(ops, w) || tape_wants(ops, bias));
 	if (y == NULL)
 		return NULL;
-	BACKEND(ops, linear, x, w, bias != NULL ? tensor_f32(bias) : NULL, y);
+	PRODUCT(ops, linear, x, w, bias != NULL ? tensor_f32(bias) : NULL, y);
 	if (y->grad != NULL)
 		tape_node(ops, 0, linear_backward, y, x, w, bias);
 	return y;
@@ -167,13 +167,13 @@ matmul_backward(const struct ops *ops, const struct node *node)
 	const float *dy = node->y->grad;
 
 	if (a->grad != NULL && !ta) /* dA = dC op(B)^T */
-		BACKEND(ops, gemm, false, !tb, m, k, n, 1, dy, tensor_f32(b), 1, a->grad);
+		PRODUCT(ops, gemm, false, !tb, m, k, n, 1, dy, tensor_f32(b), 1, a->grad);
 	else if (a->grad != NULL)
-		BACKEND(ops, gemm, tb, true, k, m, n, 1, tensor_f32(b), dy, 1, a->grad);
+		PRODUCT(ops, gemm, tb, true, k, m, n, 1, tensor_f32(b), dy, 1, a->grad);
 	if (b->grad != NULL && !tb) /* dB = op(A)^T dC */
-		BACKEND(ops, gemm, !ta, false, k, n, m, 1, tensor_f32(a), dy, 1, b->grad);
+		PRODUCT(ops, gemm, !ta, false, k, n, m, 1, tensor_f32(a), dy, 1, b->grad);
 	else if (b->grad != NULL)
-		BACKEND(ops, gemm, true, ta, n, k, m, 1, dy, tensor_f32(a), 1, b->grad);
+		PRODUCT(ops, gemm, true, ta, n, k, m, 1, dy, tensor_f32(a), 1, b->grad);
 }
 
 struct tensor *
@@ -196,7 +196,7 @@ op_matmul(struct ops *ops, struct tensor *a, bool transpose_a, struct tensor *b,
 	y = tape_result(ops, m, n, tape_wants(ops, a) || tape_wants(ops, b));
 	if (y == NULL)
 		return NULL;
-	BACKEND(ops, gemm, transpose_a, transpose_b, m, n, k, 1, tensor_f32(a), tensor_f32(b), 0,
+	PRODUCT(ops, gemm, transpose_a, transpose_b, m, n, k, 1, tensor_f32(a), tensor_f32(b), 0,
 	    tensor_f32(y));
 	if (y->grad == NULL)
 		return y;

@@ -14,7 +14,7 @@ ops_create(const struct backend *backend)
 
 	if (ops == NULL)
 		return NULL;
-	ops->backend = backend;
+	ops->backend = ops->products = backend;
 	ops->arena = arena_create();
 	if (ops->arena == NULL) {
 		free(ops);
@@ -76,6 +76,12 @@ size_t
 ops_peak_bytes(const struct ops *ops)
 {
 	return arena_peak_bytes(ops->arena);
+}
+
+void
+ops_compute(struct ops *ops, enum dtype dtype)
+{
+	ops->products = dtype == DTYPE_BF16 ? ops->backend->bf16 : ops->backend;
 }
 
 void

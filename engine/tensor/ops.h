@@ -39,6 +39,9 @@ enum t2l_status ops_status(const struct ops *ops, struct t2l_error *err);
 /* For who takes memory of ops_arena() and gets none: sets the error, returns NULL. */
 void *ops_out_of_memory(struct ops *ops);
 size_t ops_peak_bytes(const struct ops *ops);
+/* DTYPE_BF16: op_linear and op_matmul, and their way back, round the operands of their products to
+ * bf16; all sums and all else stay f32. DTYPE_F32 (the default): nothing is rounded. */
+void ops_compute(struct ops *ops, enum dtype dtype);
 /* While *FLAG is true every operation fails with T2L_ECANCELLED; NULL (the default): never. */
 void ops_cancel_flag(struct ops *ops, const atomic_bool *flag);
 

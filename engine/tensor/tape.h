@@ -19,7 +19,7 @@
 struct node;
 
 struct ops {
-	const struct backend *backend;
+	const struct backend *backend, *products; /* products: that of linear layers and matmul */
 	struct arena *arena;
 	bool recording;
 	struct node *last;
@@ -35,6 +35,9 @@ struct node {
 
 /* Calls a function of the backend's table. */
 #define BACKEND(ops, function, ...) (ops)->backend->function((ops)->backend->state, __VA_ARGS__)
+/* The same of linear, linear_backward and gemm, in the dtype that is computed in. */
+#define PRODUCT(ops, function, ...)                                                                \
+	(ops)->products->function((ops)->products->state, __VA_ARGS__)
 
 /* True when an operation may begin: nothing failed and nobody cancelled. */
 bool tape_ready(struct ops *ops);

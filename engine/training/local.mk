@@ -7,6 +7,7 @@ engine_libt2l_la_SOURCES += \
 	engine/training/dataset.c engine/training/dataset.h \
 	engine/training/descriptions.c engine/training/descriptions.h \
 	engine/training/embeddings.c engine/training/embeddings.h \
+	engine/training/frozen-base.c engine/training/frozen-base.h \
 	engine/training/hypernet-output.c engine/training/hypernet-output.h \
 	engine/training/lora-parameters.c engine/training/lora-parameters.h \
 	engine/training/memory.c engine/training/memory.h \

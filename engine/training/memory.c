@@ -1,6 +1,12 @@
 /* memory.c - estimates what training takes before it begins. */
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "engine/training/memory.h"
+
+/* Pages of the program and its libraries that a training touches, as measured. */
+#define PROGRAM_BYTES ((uint64_t)9 << 20)
 
 /* Numbers a row of one layer leaves on the tape: the results of decoder.c's run_layer(), in order.
  */
@@ -31,4 +37,19 @@ decoder_training_bytes(
 	else
 		numbers += 2 * rows * layers * layer_numbers(config);
 	return (numbers + 2 * ends) * sizeof(float);
+}
+
+uint64_t
+resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long long all, resident, shared;
+	uint64_t bytes = PROGRAM_BYTES;
+
+	if (file == NULL)
+		return bytes;
+	if (fscanf(file, "%llu %llu %llu", &all, &resident, &shared) == 3 && shared <= resident)
+		bytes += (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+	fclose(file);
+	return bytes;
 }

@@ -11,4 +11,8 @@
 uint64_t decoder_training_bytes(
     const struct decoder_config *config, int64_t n_rows, int64_t n_outputs, bool recompute);
 
+/* Bytes that this process has in memory beside mapped files, and the program's own pages; without
+ * a system that says (Linux does): only those. */
+uint64_t resident_bytes(void);
+
 #endif

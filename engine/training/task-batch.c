@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/error.h"
+#include "engine/training/frozen-base.h"
 #include "engine/training/memory.h"
 #include "engine/training/prepared.h"
 #include "engine/training/random.h"
@@ -166,6 +167,9 @@ task_run_open(struct task_run *run, const struct t2l_train_options *options, str
 	if ((status = base_model_open(options->base_model, &run->base, err)) != T2L_OK ||
 	    (status = parse_modules(run, options->modules, err)) != T2L_OK ||
 	    (status = open_examples(run, options, err)) != T2L_OK)
+		return status;
+	if (train_dtype(options) == DTYPE_BF16 &&
+	    (status = frozen_base_narrow(run->base, err)) != T2L_OK)
 		return status;
 	if (options->validation > 0)
 		dataset_hold_out(&run->dataset, (double)options->validation, options->seed);
@@ -477,7 +481,7 @@ task_run_estimate(struct task_run *run, const struct t2l_train_options *options,
 	/* Parts are of whole tasks or examples: not all alike. */
 	rows = n_parts > 1 ? rows / n_parts + batch_longest_sequence(&run->batch) : rows;
 	outputs = n_parts > 1 ? outputs / n_parts + batch_longest_sequence(&run->batch) : outputs;
-	estimate->base += run->base->facts.weight_bytes;
+	frozen_base_estimate(run->base, estimate);
 	estimate->activations +=
 	    decoder_training_bytes(&run->base->decoder.config, rows, outputs, options->recompute);
 	return T2L_OK;

@@ -1,5 +1,6 @@
 /* train.c - the loop of every training: step, clip, update, log, checkpoint, resume. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/error.h"
 #include "engine/training/collective.h"
+#include "engine/training/memory.h"
 #include "engine/training/optimiser.h"
 #include "engine/training/random.h"
 #include "engine/training/trainer.h"
@@ -110,6 +112,14 @@ enum update_rule
 trainer_rule(const struct trainer *trainer, bool hidden)
 {
 	return hidden && trainer->options->muon_learning_rate > 0 ? UPDATE_MUON : UPDATE_ADAMW;
+}
+
+enum dtype
+train_dtype(const struct t2l_train_options *options)
+{
+	return options->compute_dtype != NULL && strcmp(options->compute_dtype, "bf16") == 0
+		   ? DTYPE_BF16
+		   : DTYPE_F32;
 }
 
 /* A rate that no parameter would use is a mistake. */
@@ -489,8 +499,11 @@ static enum t2l_status
 estimate(struct loop *loop, struct t2l_train_estimate *into, struct t2l_error *err)
 {
 	struct trainer *trainer = loop->trainer;
+	uint64_t made;
+	enum t2l_status status = T2L_OK;
 
-	*into = (struct t2l_train_estimate){ .steps = trainer->options->steps };
+	*into = (struct t2l_train_estimate){ .steps = trainer->options->steps,
+		.rest = resident_bytes() };
 	for (size_t i = 0; i < trainer->parameters.n; i++) {
 		const struct parameter *parameter = &trainer->parameters.items[i];
 		int64_t n = tensor_count(parameter->tensor);
@@ -499,9 +512,28 @@ estimate(struct loop *loop, struct t2l_train_estimate *into, struct t2l_error *e
 		into->parameters +=
 		    (uint64_t)n * sizeof(float) * (parameter->rule == UPDATE_MUON ? 3 : 4);
 	}
-	return loop->kind->estimate != NULL
-		   ? loop->kind->estimate(trainer, loop->n_parts, into, err)
-		   : T2L_OK;
+	if (loop->kind->estimate != NULL)
+		status = loop->kind->estimate(trainer, loop->n_parts, into, err);
+	/* The parameters themselves are in memory already. */
+	made = (uint64_t)into->n_parameters * sizeof(float);
+	into->rest = into->rest > made ? into->rest - made : 0;
+	into->total = into->base + into->parameters + into->activations + into->rest;
+	return status;
+}
+
+/* What helps most where it is not done already. */
+static const char *
+way_out(const struct loop *loop, const struct t2l_train_estimate *needs)
+{
+	const struct t2l_train_options *options = loop->trainer->options;
+
+	if (needs->activations < needs->base / 2 && needs->base_as_bf16 < needs->base)
+		return "compute_dtype = \"bf16\", which keeps the base in half its size";
+	if (needs->activations < needs->parameters / 2)
+		return "a smaller rank, fewer modules or a smaller network";
+	if (!options->recompute)
+		return "activation_checkpointing, more micro_batches or a smaller batch_tasks";
+	return "more micro_batches or a smaller batch_tasks";
 }
 
 static enum t2l_status
@@ -514,15 +546,16 @@ refuse_too_much(struct loop *loop, struct t2l_error *err)
 	if (limit == 0)
 		return T2L_OK;
 	status = estimate(loop, &needs, err);
-	if (status != T2L_OK || needs.base + needs.parameters + needs.activations <= limit)
+	if (status != T2L_OK || needs.total <= limit)
 		return status;
 	return t2l_fail(err, T2L_ENOMEM,
 	    "this training needs about %llu MiB (base %llu, parameters with gradients and moments "
-	    "%llu, activations %llu), and %llu MiB may be used; more micro_batches, activation_checkpointing or a "
-	    "smaller batch need less",
-	    (unsigned long long)((needs.base + needs.parameters + needs.activations) / mib),
-	    (unsigned long long)(needs.base / mib), (unsigned long long)(needs.parameters / mib),
-	    (unsigned long long)(needs.activations / mib), (unsigned long long)(limit / mib));
+	    "%llu, activations %llu, the rest %llu), and %llu MiB may be used; less is needed with "
+	    "%s",
+	    (unsigned long long)(needs.total / mib), (unsigned long long)(needs.base / mib),
+	    (unsigned long long)(needs.parameters / mib),
+	    (unsigned long long)(needs.activations / mib), (unsigned long long)(needs.rest / mib),
+	    (unsigned long long)(limit / mib), way_out(loop, &needs));
 }
 
 static enum t2l_status
@@ -635,6 +668,10 @@ check_options(const struct t2l_train_options *o, struct t2l_error *err)
 		return t2l_fail(err, T2L_EINVAL, "training: unknown mode %d", (int)o->mode);
 	if (o->output == NULL || o->output[0] == '\0')
 		return t2l_fail(err, T2L_EINVAL, "training: no output is named (--output)");
+	if (o->compute_dtype != NULL && strcmp(o->compute_dtype, "f32") != 0 &&
+	    strcmp(o->compute_dtype, "bf16") != 0)
+		return t2l_fail(err, T2L_EINVAL, "training: compute_dtype '%s' must be f32 or bf16",
+		    o->compute_dtype);
 	for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
 		if (!(ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high))
 			return t2l_fail(err, T2L_EINVAL, "training: %s = %g is not in %g .. %g",
@@ -642,15 +679,37 @@ check_options(const struct t2l_train_options *o, struct t2l_error *err)
 	return T2L_OK;
 }
 
-/* Whether a finished run of these options stands at the output: it is there and no checkpoint is.
- */
+/* Whether what a training writes is there: a file, or a folder with weights in it. */
+static bool
+has_result(const char *output)
+{
+	static const char suffix[] = ".safetensors";
+	DIR *folder = opendir(output);
+	const struct dirent *entry;
+	struct stat place;
+	bool found = false;
+
+	if (folder == NULL)
+		return stat(output, &place) == 0 && S_ISREG(place.st_mode) && place.st_size > 0;
+	while (!found && (entry = readdir(folder)) != NULL) {
+		size_t n = strlen(entry->d_name);
+
+		found = n >= sizeof suffix &&
+			strcmp(entry->d_name + n + 1 - sizeof suffix, suffix) == 0;
+	}
+	closedir(folder);
+	return found;
+}
+
+/* Whether a finished run of these options stands at the output: its result is there and no
+ * checkpoint is. */
 static bool
 is_finished(const struct t2l_train_options *options)
 {
 	char path[4096];
 
 	checkpoint_path(options, path, sizeof path);
-	return access(options->output, F_OK) == 0 && access(path, F_OK) != 0;
+	return has_result(options->output) && access(path, F_OK) != 0;
 }
 
 /* The folder that the output's last name stands in. */
@@ -693,8 +752,10 @@ open_session(struct session *session, struct t2l_engine *engine,
 	if (status != T2L_OK)
 		return status;
 	session->trainer.ops = ops_create(engine_backend(engine));
-	return session->trainer.ops != NULL ? T2L_OK
-					    : t2l_fail(err, T2L_ENOMEM, "training: out of memory");
+	if (session->trainer.ops == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
+	ops_compute(session->trainer.ops, train_dtype(options));
+	return T2L_OK;
 }
 
 static void

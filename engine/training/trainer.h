@@ -87,6 +87,9 @@ int32_t deck_deal(struct deck *deck, uint64_t seed, int64_t card);
  * learning rate is set, AdamW for all others. */
 enum update_rule trainer_rule(const struct trainer *trainer, bool hidden);
 
+/* What products are computed in: DTYPE_F32 or DTYPE_BF16. */
+enum dtype train_dtype(const struct t2l_train_options *options);
+
 /* False: the caller wants to stop. */
 bool trainer_report(struct trainer *trainer, const char *phase, int64_t done, int64_t all);
 

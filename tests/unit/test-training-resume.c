@@ -203,6 +203,46 @@ a_killed_run_ends_with_the_same_bytes(void **state)
 	assert_int_equal(count_steps(killed), STEPS);
 }
 
+/* Every phase that is reported, one after the other. */
+static bool
+note_phase(void *user, const struct t2l_train_progress *progress)
+{
+	strncat(user, progress->phase, 20);
+	return true;
+}
+
+static void
+phases_of_resuming(const char *output, char phases[STEPS * 40])
+{
+	struct t2l_train_options options;
+	struct t2l_engine *engine;
+	struct t2l_error err;
+
+	phases[0] = '\0';
+	make_options(&options, output);
+	assert_int_equal(t2l_engine_open(NULL, &engine, &err), T2L_OK);
+	assert_int_equal(t2l_train(engine, &options, note_phase, phases, &err), T2L_OK);
+	t2l_engine_close(engine);
+}
+
+static void
+a_finished_run_is_left_alone_while_its_result_is_there(void **state)
+{
+	char done[512], weights[600], phases[STEPS * 40];
+
+	(void)state;
+	snprintf(done, sizeof done, "%s", in_folder("done"));
+	snprintf(weights, sizeof weights, "%s/model.safetensors", done);
+	assert_int_equal(train(done, (struct stop){ 0 }), T2L_OK);
+	phases_of_resuming(done, phases);
+	assert_string_equal(phases, "finished before");
+	assert_int_equal(unlink(weights), 0); /* config.json and the tokenizer stay */
+	phases_of_resuming(done, phases);
+	assert_non_null(strstr(phases, "training"));
+	assert_same_file(in_folder("whole"), done, "model.safetensors");
+	assert_int_equal(count_steps(done), STEPS);
+}
+
 static void
 a_checkpoint_of_other_options_is_refused(void **state)
 {
@@ -274,6 +314,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stopped_run_ends_with_the_same_bytes),
 		cmocka_unit_test(a_killed_run_ends_with_the_same_bytes),
+		cmocka_unit_test(a_finished_run_is_left_alone_while_its_result_is_there),
 		cmocka_unit_test(a_checkpoint_of_other_options_is_refused),
 		cmocka_unit_test(options_out_of_range_are_refused_by_name),
 		cmocka_unit_test(a_rate_of_muon_that_nothing_uses_is_refused),
