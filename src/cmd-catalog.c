@@ -31,6 +31,7 @@ row_json(const struct store_adapter *row)
 	cJSON_AddNumberToObject(object, "scale", row->scale);
 	cJSON_AddStringToObject(object, "source", store_source_name(row->source));
 	cJSON_AddStringToObject(object, "hash", row->hash);
+	cJSON_AddStringToObject(object, "content", row->content);
 	cJSON_AddStringToObject(object, "path", row->path);
 	cJSON_AddNumberToObject(object, "size", (double)row->size_bytes);
 	cJSON_AddNumberToObject(object, "created", (double)row->created_ms / 1e3);
@@ -319,6 +320,7 @@ show_run(struct context *ctx, const struct options *opt)
 		for (size_t j = 0; j < row->n_tags; j++)
 			say_field(ctx, "tag", row->tags[j]);
 		say_field(ctx, "hash", row->hash);
+		say_field(ctx, "content", row->content);
 		say_field(ctx, "file", row->path);
 		print_lineage(ctx, store, row->id);
 		print_evaluations(ctx, store, row->id);

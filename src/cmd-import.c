@@ -26,7 +26,7 @@ struct import {
 	struct context *ctx;
 	const struct options *opt;
 	struct keep_options keep;
-	bool batch; /* a tree: twins are left out, refusals are told at the end */
+	bool batch; /* a tree: refusals are told at the end */
 	size_t n_kept, n_again, n_refused;
 	struct buffer refused; /* lines of a batch */
 };
@@ -109,11 +109,15 @@ tell(struct import *import, const struct t2l_adapter *adapter, const struct kept
 	cJSON_AddStringToObject(object, "format", facts->format);
 	cJSON_AddStringToObject(object, "hash", facts->hash);
 	cJSON_AddStringToObject(object, "note", facts->note);
-	cJSON_AddBoolToObject(object, "twin", kept->again);
+	cJSON_AddBoolToObject(object, "again", kept->again);
+	cJSON_AddStringToObject(object, "twin", kept->twin);
 	say_json(ctx, object);
-	if (!import->batch)
-		say(ctx, "%s  (#%lld, %s%s)\n", kept->name, (long long)kept->id, facts->format,
-		    kept->again ? ", the same numbers were there already" : "");
+	if (!import->batch && kept->again)
+		say(ctx, "%s  (#%lld does the same and is there already; --name keeps another)\n",
+		    kept->name, (long long)kept->id);
+	else if (!import->batch)
+		say(ctx, "%s  (#%lld, %s%s%s)\n", kept->name, (long long)kept->id, facts->format,
+		    kept->twin[0] != '\0' ? ", does the same as " : "", kept->twin);
 	if (!import->batch && facts->note[0] != '\0')
 		note(ctx, "%s", facts->note);
 }
@@ -214,6 +218,8 @@ import_all(struct import *import)
 	if (option_text(opt, "base-model") != NULL &&
 	    !workplace_model(import->ctx, option_text(opt, "base-model"), &model))
 		return 1;
+	if (!workplace_note_contents(import->ctx))
+		return 1;
 	for (size_t i = 0; i < n && fine; i++) {
 		if (import->batch)
 			fine = import_tree(import, option_argument(opt, i));
@@ -239,7 +245,7 @@ import_run(struct context *ctx, const struct options *opt)
 		    .source = "imported",
 		    .tags = tags,
 		    .n_tags = n_tags,
-		    .refuse_twin = option_flag(opt, "recursive") } };
+		    .refuse_twin = option_text(opt, "name") == NULL } };
 	int status;
 
 	if (tags == NULL)
@@ -259,13 +265,11 @@ const struct command command_import = {
 	.name = "import",
 	.summary = "take adapters into the catalog",
 	.details = "PEFT directories (safetensors or torch), native files, GGUF and GGML adapters, "
-		   "MLX and "
-		   "Ollama directories, Kohya's files; told by their content. What cannot be run "
-		   "as it stands "
-		   "(DoRA, bias, full modules ...) or is damaged is refused by name. With "
-		   "--recursive whole "
-		   "trees are taken; what the catalog has already is left out, and a summary names "
-		   "what was "
+		   "MLX and Ollama directories, Kohya's files; told by their content. What cannot "
+		   "be run as it stands (DoRA, bias, full modules ...) or is damaged is refused by "
+		   "name. What the catalog has already, from whatever file and under whatever "
+		   "name, is not kept twice: its name there is told (--name keeps it under another "
+		   "one too). With --recursive whole trees are taken; a summary names what was "
 		   "refused and why (exit status 1 if anything was).",
 	.example = "t2l import ./my-peft-adapter --task \"summarise the text\" --name summariser\n"
 		   "t2l import --recursive ./adapters --base-model ./llama --tag found",

@@ -69,9 +69,13 @@ struct kept {
 	int64_t id;
 	char name[STORE_NAME_MAX + 1];
 	char path[4096];
-	bool again; /* the same adapter of the same name was there already */
+	char twin[STORE_NAME_MAX + 1]; /* who does the same and was there already; "" nobody */
+	bool again;		       /* no row was added: NAME is the twin's */
 };
 bool workplace_keep(struct context *ctx, const struct t2l_adapter *adapter,
     const struct keep_options *options, struct kept *kept);
+/* What the adapters do that an older t2l kept without noting it, so that twins of theirs are known.
+ * Reads each of their files once in the catalog's life; one that can't be read stays unknown. */
+bool workplace_note_contents(struct context *ctx);
 
 #endif

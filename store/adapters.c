@@ -73,6 +73,8 @@ check_new(struct store *store, const struct store_new *adapter)
 		    check_text(store, "kind of a parent", adapter->parents[i].kind, STORE_TAG_MAX);
 	if (status == STORE_OK && adapter->name != NULL && adapter->name[0] != '\0')
 		status = store_check_name(store, adapter->name);
+	if (status == STORE_OK)
+		status = twin_check(store, adapter->content);
 	return status;
 }
 
@@ -103,22 +105,6 @@ choose_name(struct store *store, const struct store_new *adapter, char name[STOR
 }
 
 static enum store_status
-find_twin(struct store *store, const struct store_new *adapter, const struct content *content,
-    struct store_added *added)
-{
-	enum store_status status = sql_int64(store, &added->twin,
-	    "SELECT id FROM adapters WHERE hash = ? AND base_fingerprint = ?"
-	    " AND trashed_ms IS NULL ORDER BY id LIMIT 1",
-	    "tt", content->hash, adapter->base_fingerprint);
-
-	if (status == STORE_OK && adapter->refuse_twin)
-		return store_fail(store, STORE_EEXISTS,
-		    "adapter %lld has the same content and base already; use that one",
-		    (long long)added->twin);
-	return status == STORE_ENOENT ? STORE_OK : status;
-}
-
-static enum store_status
 insert_row(struct store *store, const struct store_new *adapter, const struct content *content,
     struct store_added *added)
 {
@@ -127,14 +113,14 @@ insert_row(struct store *store, const struct store_new *adapter, const struct co
 	enum store_status status = sql_run(store,
 	    "INSERT INTO adapters (name, task, base_name, base_fingerprint, hypernet_name,"
 	    " hypernet_fingerprint, encoder_name, modules, rank, rslora, alpha, scale, hash,"
-	    " size_bytes, source, generation_ms, score, favourite, note, created_ms)"
-	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	    "ttttttttiiddtitdditi", added->name, adapter->task, adapter->base_name,
+	    " size_bytes, source, generation_ms, score, favourite, note, created_ms, content)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	    "ttttttttiiddtitdditit", added->name, adapter->task, adapter->base_name,
 	    adapter->base_fingerprint, adapter->hypernet_name, adapter->hypernet_fingerprint,
 	    adapter->encoder_name, adapter->modules, (int64_t)adapter->rank,
 	    (int64_t)adapter->rslora, adapter->alpha, adapter->scale, content->hash,
 	    content->size_bytes, source_names[adapter->source], adapter->generation_ms, score,
-	    (int64_t)adapter->favourite, adapter->note, created);
+	    (int64_t)adapter->favourite, adapter->note, created, adapter->content);
 
 	added->id = sqlite3_last_insert_rowid(store->db);
 	return status;
@@ -176,7 +162,7 @@ insert_all(struct store *store, const struct store_new *adapter, struct content 
 	if (!content_present(store, content))
 		status = content_put(store, content);
 	if (status == STORE_OK)
-		status = find_twin(store, adapter, content, added);
+		status = twin_find(store, adapter, content, &added->twin);
 	if (status == STORE_OK)
 		status = choose_name(store, adapter, added->name);
 	if (status == STORE_OK)
@@ -277,6 +263,7 @@ adapter_read(struct store *store, void *result, sqlite3_stmt *s, struct store_ad
 		[8] = &row->modules,
 		[13] = &row->hash,
 		[19] = &row->note,
+		[28] = &row->content,
 	};
 	const char *tags = (const char *)sqlite3_column_text(s, 20);
 	const char *source = (const char *)sqlite3_column_text(s, 15);

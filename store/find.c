@@ -92,14 +92,18 @@ is_hash_prefix(const char *what)
 	       what[strspn(what, "0123456789abcdef")] == '\0';
 }
 
-/* Twins share a hash: the first of them is as good as any, being the same content. */
+/* Of the file, or of the content. Twins share them: the first is as good as any. */
+#define HAS_HASH                                                                                   \
+	"((hash >= ?1 AND hash < ?1 || 'g') OR (content >= ?1 AND content < ?1 || 'g'))"           \
+	" AND trashed_ms IS NULL"
+
 static enum store_status
 find_by_hash(struct store *store, const char *prefix, int64_t *id)
 {
 	int64_t n;
 	enum store_status status = sql_int64(store, &n,
-	    "SELECT count(DISTINCT hash) FROM adapters"
-	    " WHERE hash >= ?1 AND hash < ?1 || 'g' AND trashed_ms IS NULL",
+	    "SELECT count(DISTINCT iif(content <> '', content, hash)) FROM adapters"
+	    " WHERE " HAS_HASH,
 	    "t", prefix);
 
 	if (status == STORE_OK && n > 1)
@@ -108,9 +112,7 @@ find_by_hash(struct store *store, const char *prefix, int64_t *id)
 		    (long long)n, prefix);
 	if (status == STORE_OK)
 		status = sql_int64(store, id,
-		    "SELECT id FROM adapters WHERE hash >= ?1 AND hash < ?1 || 'g'"
-		    " AND trashed_ms IS NULL ORDER BY id LIMIT 1",
-		    "t", prefix);
+		    "SELECT id FROM adapters WHERE " HAS_HASH " ORDER BY id LIMIT 1", "t", prefix);
 	return status;
 }
 

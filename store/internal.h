@@ -161,7 +161,7 @@ bool content_present(struct store *store, const struct content *content);
 	"a.id, a.name, a.task, a.base_name, a.base_fingerprint, a.hypernet_name,"                  \
 	" a.hypernet_fingerprint, a.encoder_name, a.modules, a.rank, a.rslora, a.alpha, a.scale,"  \
 	" a.hash, a.size_bytes, a.source, a.generation_ms, a.score, a.favourite, a.note, a.tags,"  \
-	" a.created_ms, a.used_ms, a.uses, a.wins, a.losses, a.ties, a.trashed_ms"
+	" a.created_ms, a.used_ms, a.uses, a.wins, a.losses, a.ties, a.trashed_ms, a.content"
 
 enum store_status adapter_read(
     struct store *store, void *result, sqlite3_stmt *statement, struct store_adapter *row);
@@ -173,6 +173,16 @@ enum store_status adapters_fetch(struct store *store, void *result, const int64_
 /* STORE_ENOENT with a sentence unless ID is there at all; or there and living, or in the trash. */
 enum store_status adapter_exists(struct store *store, int64_t id);
 enum store_status adapter_check(struct store *store, int64_t id, bool trashed);
+
+/* ---- twins.c ---- */
+
+/* STORE_EINVAL unless CONTENT is NULL, "" or 64 hex digits. */
+enum store_status twin_check(struct store *store, const char *content);
+
+/* A living adapter of the same content or file and not of another base; *TWIN stays 0 when there is
+ * none. STORE_EEXISTS when there is one and ADAPTER refuses it. */
+enum store_status twin_find(struct store *store, const struct store_new *adapter,
+    const struct content *content, int64_t *twin);
 
 /* ---- nearness.c ---- */
 

@@ -24,4 +24,5 @@ store_libstore_la_SOURCES = \
 	store/store.c \
 	store/tags.c \
 	store/trash.c \
+	store/twins.c \
 	store/verify.c

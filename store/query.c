@@ -200,8 +200,11 @@ add_hash(struct parser *parser, const struct filter *filter, const struct term *
 	if (term->value[strspn(term->value, "0123456789abcdef")] != '\0')
 		return bad_value(parser, term, "the first hex digits of a hash");
 	status = add_value(parser, term->value, 0);
-	buffer_printf(&parser->where, "%s >= ?%d AND %s < ?%d || 'g'", filter->column,
-	    last_value(parser), filter->column, last_value(parser));
+	/* The file's, or the content's. */
+	buffer_printf(&parser->where,
+	    "(%s >= ?%d AND %s < ?%d || 'g' OR a.content >= ?%d AND a.content < ?%d || 'g')",
+	    filter->column, last_value(parser), filter->column, last_value(parser),
+	    last_value(parser), last_value(parser));
 	return status;
 }
 

@@ -116,6 +116,9 @@ struct store_adapter {
 	double alpha;
 	double scale;
 	const char *hash; /* sha256 of the file, 64 hex digits */
+	/* sha256 of what the adapter does (numbers, modules, scales; not labels or file format),
+	 * made by the caller; "" when not known */
+	const char *content;
 	const char *path; /* HOME/adapters/<aa>/<hash>.safetensors */
 	int64_t size_bytes;
 	enum store_source source;
@@ -181,11 +184,13 @@ struct store_new {
 	const char *file;
 	const void *bytes;
 	size_t n_bytes;
-	bool refuse_twin; /* equal content for the same base is kept already: STORE_EEXISTS */
+	const char *content; /* see store_adapter; NULL: not known */
+	bool refuse_twin;    /* a twin is kept already: STORE_EEXISTS */
 };
 
-/* What came of it. TWIN is a living adapter with the same content and base, 0 if there is none;
- * it is also set when refuse_twin made the call fail, with ID 0 then. */
+/* What came of it. TWIN is a living adapter with the same content (or the same file) and not for
+ * another base, 0 if there is none; it is also set when refuse_twin made the call fail, with ID 0
+ * then. */
 struct store_added {
 	int64_t id;
 	int64_t twin;
@@ -201,7 +206,7 @@ enum store_status store_add(
 enum store_status store_get(struct store *store, int64_t id, struct store_adapter **out);
 
 /* Finds one living adapter by what a person types: its name, its id ("12" or "#12"), or the
- * first 8 or more digits of its hash. STORE_ENOENT names close matches. */
+ * first 8 or more digits of its file's or content's hash. STORE_ENOENT names close matches. */
 enum store_status store_find(struct store *store, const char *what, struct store_adapter **out);
 
 /* Whether NAME may be used: valid UTF-8 without control characters, '/', ':', ',' or '"', no
@@ -296,6 +301,11 @@ struct store_ids {
 
 enum store_status store_without_vector(
     struct store *store, const char *encoder_fingerprint, size_t limit, struct store_ids **out);
+
+/* Ids of living adapters whose content is not known (kept by an older t2l), oldest first, and a way
+ * to fill it in: 64 hex digits. */
+enum store_status store_without_content(struct store *store, size_t limit, struct store_ids **out);
+enum store_status store_set_content(struct store *store, int64_t id, const char *content);
 
 /* ---- the trash ---- */
 

@@ -98,6 +98,30 @@ a_tree_is_imported_once() {
 	ends 0 import --recursive tree
 }
 
+# Whatever the format, the labels and the place, the same numbers are the same adapter.
+the_same_adapter_is_known_in_every_form() {
+	ends 0 generate --task "write the plural of the word" --name first
+	ends 0 catalog list --json
+	before=$(wc -l <out)
+	for format in peft ggml native mlx; do
+		ends 0 export --adapter first --format $format --output again-$format
+		ends 0 import again-$format --task "said otherwise"
+		says out 'first' 'does the same'
+	done
+	ends 0 catalog list --json
+	lines out "$before"
+	# Asked for by name it is kept twice, and the first is told.
+	ends 0 import again-ggml --name second
+	says out 'second' 'does the same as first'
+	# Rounded numbers are another adapter.
+	ends 0 export --adapter first --format peft --precision fp16 --output rounded
+	ends 0 import rounded --name rounded --json
+	says out '"twin":""'
+	ends 0 inspect again-peft --json
+	ends 0 catalog show "$(field hash out | cut -c 1-12)" --json
+	says out '"name":"first"'
+}
+
 hostile_names_are_refused() {
 	mkdir -p evil
 	mkdir 'evil/a
@@ -134,5 +158,5 @@ answers_become_training_data() {
 
 run_tests every_format_is_told_by_its_content convert_goes_from_any_to_any \
 	a_gguf_without_head_size_wants_its_base precision_and_purpose_are_told_with_their_cost \
-	hf_directories_have_what_transformers_wants a_tree_is_imported_once hostile_names_are_refused \
+	hf_directories_have_what_transformers_wants a_tree_is_imported_once the_same_adapter_is_known_in_every_form hostile_names_are_refused \
 	answers_become_training_data

@@ -222,6 +222,71 @@ equal_content_is_one_file_and_is_reported(void **state)
 }
 
 static void
+equal_content_in_another_file_is_a_twin(void **state)
+{
+	static const char content[] =
+	    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	struct fixture *f = *state;
+	struct store_new adapter = adapter_of("one", "task", "ONE FILE");
+	struct store_added first, second;
+	struct store_adapter *row;
+
+	adapter.content = content;
+	assert_ok(f->store, store_add(f->store, &adapter, &first));
+	adapter = adapter_of("two", "another task", "ANOTHER FILE");
+	adapter.content = content;
+	/* A file that does not tell its base may be for this one. */
+	adapter.base_fingerprint = "";
+	adapter.refuse_twin = true;
+	assert_fails(
+	    f->store, STORE_EEXISTS, "same content", store_add(f->store, &adapter, &second));
+	assert_int_equal(second.twin, first.id);
+	adapter.base_fingerprint = "another base";
+	assert_ok(f->store, store_add(f->store, &adapter, &second));
+	assert_int_equal(second.twin, 0);
+	assert_ok(f->store, store_find(f->store, "0011223344", &row));
+	assert_int_equal(row->id, first.id);
+	assert_string_equal(row->content, content);
+	store_free(row);
+	/* What nobody knows is nobody's twin. */
+	adapter = adapter_of("three", "task", "A THIRD FILE");
+	assert_ok(f->store, store_add(f->store, &adapter, &first));
+	adapter = adapter_of("four", "task", "A FOURTH FILE");
+	assert_ok(f->store, store_add(f->store, &adapter, &second));
+	assert_int_equal(second.twin, 0);
+	adapter.name = "five";
+	adapter.content = "no hash";
+	assert_fails(f->store, STORE_EINVAL, "no hash", store_add(f->store, &adapter, &second));
+}
+
+static void
+a_content_can_be_noted_later(void **state)
+{
+	static const char content[] =
+	    "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+	struct fixture *f = *state;
+	struct store_new adapter = adapter_of("old", "task", "ONE FILE");
+	struct store_added first, second;
+	struct store_ids *ids;
+
+	assert_ok(f->store, store_add(f->store, &adapter, &first));
+	assert_ok(f->store, store_without_content(f->store, 10, &ids));
+	assert_int_equal(ids->n_rows, 1);
+	assert_int_equal(ids->rows[0], first.id);
+	store_free(ids);
+	assert_ok(f->store, store_set_content(f->store, first.id, content));
+	assert_ok(f->store, store_without_content(f->store, 10, &ids));
+	assert_int_equal(ids->n_rows, 0);
+	store_free(ids);
+	adapter = adapter_of("new", "task", "ANOTHER FILE");
+	adapter.content = content;
+	assert_ok(f->store, store_add(f->store, &adapter, &second));
+	assert_int_equal(second.twin, first.id);
+	assert_fails(
+	    f->store, STORE_ENOENT, "no adapter", store_set_content(f->store, 4711, content));
+}
+
+static void
 adapters_are_found_by_name_id_and_hash(void **state)
 {
 	struct fixture *f = *state;
@@ -482,6 +547,8 @@ main(void)
 		TEST(names_are_made_from_tasks),
 		TEST(a_task_that_is_too_long_is_refused),
 		TEST(equal_content_is_one_file_and_is_reported),
+		TEST(equal_content_in_another_file_is_a_twin),
+		TEST(a_content_can_be_noted_later),
 		TEST(adapters_are_found_by_name_id_and_hash),
 		TEST(renaming_keeps_names_unique),
 		TEST(notes_scores_favourites_and_use_are_kept),

@@ -100,8 +100,9 @@ an_older_catalog_is_upgraded_step_by_step(void **state)
 {
 	static const struct migration steps[] = {
 		{ 1, "this one is done already" },
-		{ 2, "CREATE TABLE two (x); INSERT INTO two VALUES (20)" },
-		{ 3, "UPDATE two SET x = x + 1" },
+		{ 2, "this one too" },
+		{ 11, "CREATE TABLE two (x); INSERT INTO two VALUES (20)" },
+		{ 12, "UPDATE two SET x = x + 1" },
 		{ 0, NULL },
 	};
 	struct fixture *f = *state;
@@ -115,18 +116,42 @@ an_older_catalog_is_upgraded_step_by_step(void **state)
 	assert_int_equal(x, 21);
 	assert_ok(
 	    f->store, sql_int64(f->store, &x, "SELECT max(version) FROM schema_versions", ""));
-	assert_int_equal(x, 3);
+	assert_int_equal(x, 12);
 	assert_ok(f->store, store_get(f->store, id, &row));
 	store_free(row);
 	assert_int_equal(try_open(f->home, STORE_READ_WRITE, message), STORE_ENEWER);
 }
 
 static void
+a_catalog_of_version_1_keeps_its_adapters(void **state)
+{
+	struct fixture *f = *state;
+	char message[1024];
+	int64_t id = add_named(f->store, "kept", "task");
+	struct store_adapter *row;
+	struct store_ids *ids;
+
+	execute(f->home, "DROP INDEX adapter_content; ALTER TABLE adapters DROP COLUMN content;"
+			 "DELETE FROM schema_versions WHERE version = 2");
+	store_close(f->store);
+	assert_int_equal(
+	    store_open(f->home, STORE_READ_WRITE, message, sizeof message, &f->store), STORE_OK);
+	assert_ok(f->store, store_get(f->store, id, &row));
+	assert_string_equal(row->name, "kept");
+	assert_string_equal(row->content, "");
+	store_free(row);
+	assert_ok(f->store, store_without_content(f->store, 1, &ids));
+	assert_int_equal(ids->rows[0], id);
+	store_free(ids);
+	add_named(f->store, "new", "task");
+}
+
+static void
 an_upgrade_that_fails_changes_nothing(void **state)
 {
 	static const struct migration steps[] = {
-		{ 2, "CREATE TABLE two (x)" },
-		{ 3, "INSERT INTO nowhere VALUES (1)" },
+		{ 11, "CREATE TABLE two (x)" },
+		{ 12, "INSERT INTO nowhere VALUES (1)" },
 		{ 0, NULL },
 	};
 	struct fixture *f = *state;
@@ -352,6 +377,7 @@ main(void)
 		TEST(a_home_that_is_a_file_is_refused),
 		TEST(a_newer_catalog_is_refused),
 		TEST(an_older_catalog_is_upgraded_step_by_step),
+		TEST(a_catalog_of_version_1_keeps_its_adapters),
 		TEST(an_upgrade_that_fails_changes_nothing),
 		TEST(another_programs_database_is_refused),
 		TEST(a_file_that_is_no_database_is_refused),
