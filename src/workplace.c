@@ -531,18 +531,66 @@ save_temporary(struct context *ctx, const struct t2l_adapter *adapter, char *pat
 }
 
 static bool
-tell_twin(struct store *store, int64_t id, struct kept *kept)
+tell_twin(struct context *ctx, struct store *store, int64_t id, struct kept *kept)
 {
 	struct store_adapter *twin;
 
-	if (store_get(store, id, &twin) != STORE_OK)
+	if (store_get(store, id, &twin) != STORE_OK) {
+		context_fail(ctx, "%s", store_error(store));
 		return false;
-	kept->id = id;
-	kept->again = true;
-	snprintf(kept->name, sizeof kept->name, "%s", twin->name);
-	snprintf(kept->path, sizeof kept->path, "%s", twin->path);
+	}
+	snprintf(kept->twin, sizeof kept->twin, "%s", twin->name);
+	if (kept->again) {
+		kept->id = id;
+		snprintf(kept->name, sizeof kept->name, "%s", twin->name);
+		snprintf(kept->path, sizeof kept->path, "%s", twin->path);
+	}
 	store_free(twin);
 	return true;
+}
+
+static bool
+note_content(struct store *store, int64_t id)
+{
+	struct store_adapter *row;
+	struct t2l_adapter *adapter;
+	struct t2l_error err;
+	bool fine = true;
+
+	if (store_get(store, id, &row) != STORE_OK)
+		return false;
+	if (t2l_adapter_open(row->path, &adapter, &err) == T2L_OK) {
+		fine = store_set_content(store, id, t2l_adapter_facts(adapter)->hash) == STORE_OK;
+		t2l_adapter_close(adapter);
+	}
+	store_free(row);
+	return fine;
+}
+
+bool
+workplace_note_contents(struct context *ctx)
+{
+	struct store_ids *ids;
+	struct store *store;
+	bool fine = true;
+
+	if (!workplace_store(ctx, &store))
+		return false;
+	if (store_is_read_only(store))
+		return true;
+	if (store_without_content(store, SIZE_MAX, &ids) != STORE_OK) {
+		context_fail(ctx, "%s", store_error(store));
+		return false;
+	}
+	for (size_t i = 0; i < ids->n_rows && fine; i++) {
+		fine = note_content(store, ids->rows[i]);
+		progress(ctx, "looking at what is there", (double)i, (double)ids->n_rows,
+		    "adapters", -1);
+	}
+	if (!fine)
+		context_fail(ctx, "%s", store_error(store));
+	store_free(ids);
+	return fine;
 }
 
 bool
@@ -583,6 +631,7 @@ workplace_keep(struct context *ctx, const struct t2l_adapter *adapter,
 		.n_parents = options->n_parents,
 		.vector = has_vector ? &vector : NULL,
 		.file = path,
+		.content = facts->hash,
 		.refuse_twin = options->refuse_twin,
 	};
 
@@ -590,14 +639,14 @@ workplace_keep(struct context *ctx, const struct t2l_adapter *adapter,
 		row.hypernet_name = t2l_hypernet_facts(ctx->workplace->hypernet)->name;
 	enum store_status status = store_add(store, &row, &added);
 
-	fine = status == STORE_OK;
-	if (status == STORE_EEXISTS && options->refuse_twin && added.twin != 0) {
-		fine = tell_twin(store, added.twin, kept);
-	} else if (!fine) {
+	*kept = (struct kept){ .id = added.id };
+	kept->again = status == STORE_EEXISTS && options->refuse_twin && added.twin != 0;
+	fine = status == STORE_OK || kept->again;
+	if (!fine)
 		context_fail(ctx, "%s", store_error(store));
-	} else {
-		kept->id = added.id;
-		kept->again = added.twin != 0;
+	else if (added.twin != 0)
+		fine = tell_twin(ctx, store, added.twin, kept);
+	if (fine && !kept->again) {
 		snprintf(kept->name, sizeof kept->name, "%s", added.name);
 		snprintf(kept->path, sizeof kept->path, "%s/adapters/%.2s/%s.safetensors",
 		    workplace_home(ctx), added.hash, added.hash);
