@@ -448,6 +448,7 @@ struct t2l_hypernet_facts {
 	bool use_rslora;
 	char modules[256];
 	int64_t n_parameters;
+	int64_t adapter_numbers; /* of each adapter it makes */
 	char fingerprint[65];
 };
 /* PATH: a file of ours, or a checkpoint of the reference (SakanaAI/text-to-lora): its directory with

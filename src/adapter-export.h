@@ -13,7 +13,11 @@
 	{ "precision", 0, OPTION_CHOICE, 0,                                                        \
 		"of the numbers; which ones a format can hold is in its list (default fp32)",      \
 		.choices = export_precisions },                                                    \
-	    { "quantization", 0, OPTION_CHOICE, 0, "the same by the names of quantised types",     \
+	    ADAPTER_FORM_OPTIONS
+
+/* Without --precision, whose words are the command's. */
+#define ADAPTER_FORM_OPTIONS                                                                       \
+	{ "quantization", 0, OPTION_CHOICE, 0, "the same by the names of quantised types",     \
 		    .choices = export_quantizations, .excludes = "precision" },                    \
 	    { "base-model", 'b', OPTION_MODEL, 0,                                                  \
 		    "the adapter's base: gguf orders rows by its heads, hf links it (its "         \

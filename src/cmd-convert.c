@@ -11,15 +11,23 @@
 #include "src/adapter-export.h"
 #include "src/command.h"
 #include "src/options.h"
+#include "src/tensor-reports.h"
 
 static const char *const format_names[] = { "peft", "hf", "gguf", "ggml", "mlx", "ollama", "native",
 	NULL };
+
+/* Adapters and hypernets take those that export has; base models these with llama.cpp's words. */
+static const char *const precision_names[] = { "fp32", "fp16", "bf16", "int8", "q4_0", "q4_k_m",
+	"f32", "f16", "q8_0", "q6_k", NULL };
 
 static const struct option_spec options[] = {
 	{ "to", 't', OPTION_CHOICE, 0,
 	    "an adapter's new format [by ending: .gguf, .ggml, .safetensors; else peft]",
 	    .choices = format_names },
-	ADAPTER_EXPORT_OPTIONS,
+	{ "precision", 0, OPTION_CHOICE, 0,
+	    "of the numbers; the output's form limits them [fp32; a base model: as they are]",
+	    .choices = precision_names },
+	ADAPTER_FORM_OPTIONS,
 	{ "force", 0, OPTION_FLAG, 0, "replace the output when it is there" },
 	{ 0 },
 };
@@ -52,6 +60,77 @@ convert_hypernet(struct context *ctx, const struct conversion *conversion, const
 	cJSON_AddStringToObject(object, "path", output);
 	say_json(ctx, object);
 	say(ctx, "%s  (%s)\n", output, conversion->to);
+	return 0;
+}
+
+/* ---- base models ---- */
+
+/* The engine's name for the numbers' type; NULL: as they are. */
+static const char *
+model_precision(const struct options *opt)
+{
+	static const char *const names[][2] = { { "fp32", "f32" }, { "fp16", "f16" },
+		{ "int8", "q8_0" } };
+	const char *given = export_precision(opt);
+
+	for (size_t i = 0; given != NULL && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(given, names[i][0]) == 0)
+			return names[i][1];
+	return given;
+}
+
+/* False when an option was given that means nothing for a base model. */
+static bool
+check_model_options(struct context *ctx, const struct options *opt, const char *form)
+{
+	static const char *const of_adapters[] = { "base-model", "head-dim", "architecture",
+		"target-model", "optimize-for", "optimize-for-inference", "adapter-only",
+		"copy-base", "generate-model-card", "task-description" };
+	const char *to = option_text(opt, "to");
+
+	for (size_t i = 0; i < sizeof of_adapters / sizeof of_adapters[0]; i++)
+		if (option_given(opt, of_adapters[i])) {
+			context_usage(
+			    ctx, "--%s is for adapters; this is a base model", of_adapters[i]);
+			return false;
+		}
+	if (to != NULL && strcmp(to, form) != 0) {
+		context_usage(ctx, "this base model can become %s, not %s%s", form, to,
+		    strcmp(to, "gguf") == 0 ? "; see t2l quantize for other types" : "");
+		return false;
+	}
+	return true;
+}
+
+static int
+convert_model(struct context *ctx, const struct conversion *conversion, const char *source,
+    const char *output, const struct options *opt)
+{
+	struct tensor_reports reports = { .ctx = ctx, .what = "converting", .only_lossy = true };
+	const struct t2l_quantize_options wanted = {
+		.type = model_precision(opt), .on_tensor = tensor_reports_tell, .user = &reports
+	};
+	struct stat about;
+	const bool to_gguf = stat(source, &about) == 0 && S_ISDIR(about.st_mode);
+	struct t2l_error err;
+	enum t2l_status status;
+	cJSON *object;
+
+	if (!check_model_options(ctx, opt, to_gguf ? "gguf" : "hf"))
+		return 2;
+	status = t2l_model_convert(source, output, &wanted, &err);
+	progress(ctx, NULL, -1, 0, NULL, -1);
+	if (status != T2L_OK)
+		return context_fail_error(ctx, &err);
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "conversion", conversion->name);
+	cJSON_AddStringToObject(object, "source", source);
+	cJSON_AddStringToObject(object, "path", output);
+	cJSON_AddStringToObject(object, "format", to_gguf ? "gguf" : "hf");
+	cJSON_AddNumberToObject(object, "tensors", (double)reports.n_tensors);
+	cJSON_AddNumberToObject(object, "bytes", reports.bytes);
+	say_json(ctx, object);
+	tensor_reports_end(&reports, output);
 	return 0;
 }
 
@@ -103,6 +182,8 @@ convert_adapter(struct context *ctx, const struct conversion *conversion, const 
 static const struct conversion conversions[] = {
 	{ "hypernet", "a hypernetwork (a text-to-lora checkpoint, or a file of ours)",
 	    "one .safetensors file of ours", t2l_hypernet_is, convert_hypernet },
+	{ "model", "a base model (a Hugging Face directory, or a GGUF file)", "the other of these",
+	    t2l_model_is, convert_model },
 	{ "adapter", "an adapter (PEFT, GGUF, GGML, MLX, Ollama, Kohya or native)",
 	    "any of these forms but Kohya's (--to)", may_be_adapter, convert_adapter },
 };
@@ -141,9 +222,12 @@ const struct command command_convert = {
 	.details =
 	    "What the input is, its content says: a checkpoint folder of text-to-lora "
 	    "(hypermod.pt, args.yaml, adapter_config.json) becomes one file that generate "
-	    "--model takes; an adapter of any format becomes one of any other, read back and "
+	    "--model takes; a base model's Hugging Face directory becomes a GGUF file and a GGUF "
+	    "file a directory (what the other form cannot say is refused by name); an adapter of "
+	    "any format becomes one of any other, read back and "
 	    "compared (see export for what each holds).",
 	.example = "t2l convert ./t2l-checkpoint hypernet.safetensors --precision fp16\n"
+		   "t2l convert ./llama llama.gguf --precision q8_0\n"
 		   "t2l convert lora.gguf ./peft-adapter --base-model ./llama",
 	.arguments = "INPUT OUTPUT",
 	.min_arguments = 2,

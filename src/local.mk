@@ -29,4 +29,4 @@ src_t2l_SOURCES = \
 	src/adapter-checks.c src/adapter-checks.h src/cmd-validate.c \
 	src/device-profile.c src/device-profile.h \
 	src/heat-map.c src/heat-map.h src/cmd-diff.c \
-	src/cmd-inspect.c src/cmd-merge.c src/cmd-quantize.c src/cmd-score.c src/cmd-text.c src/cmd-train.c src/train-recipe.c src/train-recipe.h src/loss-plot.c src/loss-plot.h src/cmd-workbench.c
+	src/cmd-inspect.c src/cmd-merge.c src/cmd-quantize.c src/tensor-reports.c src/tensor-reports.h src/cmd-score.c src/cmd-text.c src/cmd-train.c src/train-recipe.c src/train-recipe.h src/loss-plot.c src/loss-plot.h src/cmd-workbench.c

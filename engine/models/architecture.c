@@ -60,8 +60,11 @@ static const char *const qwen_keys[][2] = {
 	{ NULL, NULL },
 };
 
-static const char *const mixtral_keys[][2] = { { "moe_intermediate_size", "intermediate_size" },
-	{ NULL, NULL } };
+static const char *const mixtral_keys[][2] = {
+	{ "moe_intermediate_size", "intermediate_size" },
+	{ "num_experts", "num_local_experts" },
+	{ NULL, NULL },
+};
 
 const struct architecture architectures[] = {
 	{
@@ -80,6 +83,7 @@ const struct architecture architectures[] = {
 	{
 	    .name = "mistral",
 	    .classes = { "MistralForCausalLM" },
+	    .gguf = "llama",
 	    .modules = ATTENTION | MLP | ENDS,
 	    .norms = { TWO_NORMS },
 	    .layers = "model.layers",
@@ -246,13 +250,18 @@ architecture_by_class(const char *name)
 }
 
 const struct architecture *
-architecture_by_gguf(const char *name, bool experts)
+architecture_by_gguf(const char *name, bool experts, bool windowed)
 {
-	for (const struct architecture *kind = architectures; kind->name != NULL; kind++)
-		if (kind->gguf != NULL && strcmp(kind->gguf, name) == 0 &&
-		    experts == (architecture_module(kind, ROLE_ROUTER) != N_MODULES))
-			return kind;
-	return NULL;
+	const struct architecture *found = NULL;
+
+	for (const struct architecture *kind = architectures; kind->name != NULL; kind++) {
+		if (kind->gguf == NULL || strcmp(kind->gguf, name) != 0 ||
+		    experts != (architecture_module(kind, ROLE_ROUTER) != N_MODULES))
+			continue;
+		if (found == NULL || (windowed && found->window == WINDOW_NONE))
+			found = kind;
+	}
+	return found;
 }
 
 const char *
@@ -264,7 +273,7 @@ architecture_list(bool gguf, char *list, size_t size)
 	for (const struct architecture *kind = architectures; kind->name != NULL; kind++) {
 		const char *name = gguf ? kind->gguf : kind->name;
 
-		/* Mixtral's files say "llama", as do those of the first row. */
+		/* Mistral's and Mixtral's files say "llama", as do those of the first row. */
 		if (name == NULL ||
 		    (gguf && kind > architectures && strcmp(name, architectures[0].gguf) == 0))
 			continue;

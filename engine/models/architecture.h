@@ -84,10 +84,11 @@ struct architecture {
 /* In the order in which messages list them; the last has no name. */
 extern const struct architecture architectures[];
 
-/* NULL when there is none. EXPERTS: of GGUF's "llama" with experts, Mixtral. */
+/* NULL when there is none. Of GGUF's "llama" the one with EXPERTS is Mixtral, and one whose window
+ * slides (WINDOWED) is Mistral. */
 const struct architecture *architecture_by_name(const char *name);
 const struct architecture *architecture_by_class(const char *name);
-const struct architecture *architecture_by_gguf(const char *name, bool experts);
+const struct architecture *architecture_by_gguf(const char *name, bool experts, bool windowed);
 /* "llama, mistral, ..." into LIST, returned. */
 const char *architecture_list(bool gguf, char *list, size_t size);
 

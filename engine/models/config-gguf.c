@@ -53,7 +53,7 @@ read_architecture(struct reading *reading)
 	const struct gguf *gguf = reading->gguf;
 	const char *type = "model";
 	char list[256];
-	int n_experts = 0;
+	int n_experts = 0, window = 0;
 	enum t2l_status status = gguf_string(gguf, "general.type", false, &type, reading->err);
 
 	if (status == T2L_OK && strcmp(type, "model") != 0)
@@ -63,11 +63,15 @@ read_architecture(struct reading *reading)
 	if (status == T2L_OK)
 		status = gguf_string(
 		    gguf, "general.architecture", true, &reading->architecture, reading->err);
-	if (status == T2L_OK && strlen(reading->architecture) < 32)
+	if (status == T2L_OK && strlen(reading->architecture) < 32) {
 		status = integer(reading, "expert_count", false, 0, &n_experts);
+		if (status == T2L_OK)
+			status = integer(reading, "attention.sliding_window", false, 0, &window);
+	}
 	if (status != T2L_OK)
 		return status;
-	reading->config->kind = architecture_by_gguf(reading->architecture, n_experts > 0);
+	reading->config->kind =
+	    architecture_by_gguf(reading->architecture, n_experts > 0, window > 0);
 	if (reading->config->kind == NULL)
 		return t2l_fail(reading->err, T2L_EUNSUPPORTED,
 		    "%s: architecture '%.60s'%s is not supported; supported: %s", gguf_path(gguf),
@@ -240,8 +244,15 @@ read_rope(const struct reading *reading)
 
 /* ---- the rest ---- */
 
-/* A Mistral file has no window: full attention. Gemma 2's query scale is not in the file: it is
- * that of its heads, but for the largest model (46 layers), where it is hidden / heads. */
+/* That of its heads, but for the largest model (46 layers), where it is hidden / heads. */
+float
+gemma2_query_scale(const struct decoder_config *config)
+{
+	return 1 / sqrtf((float)(config->n_layers == 46 ? config->hidden_size / config->n_heads
+							: config->head_dim));
+}
+
+/* llama.cpp writes no window into a Mistral file: full attention. */
 static enum t2l_status
 read_attention(const struct reading *reading)
 {
@@ -260,11 +271,13 @@ read_attention(const struct reading *reading)
 		status = number(reading, "final_logit_softcapping", false, &final);
 	config->attention_cap = (float)attention;
 	config->final_cap = (float) final;
-	config->query_scale =
-	    1 / sqrtf((float)(config->n_layers == 46 ? config->hidden_size / config->n_heads
-						     : config->head_dim));
+	config->query_scale = gemma2_query_scale(config);
 	return status;
 }
+
+/* Of the text, of a turn, of a message. */
+const char *const gguf_end_keys[N_END_KEYS] = { "tokenizer.ggml.eos_token_id",
+	"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
 
 static enum t2l_status
 read_ends(const struct reading *reading)
@@ -272,13 +285,18 @@ read_ends(const struct reading *reading)
 	const struct gguf *gguf = reading->gguf;
 	struct decoder_config *config = reading->config;
 	const struct gguf_entry *embedding = gguf_find(gguf, "token_embd.weight");
-	int64_t bos = -1, eos = -1;
+	int64_t bos = -1;
 	enum t2l_status status = gguf_integer(
 	    gguf, "tokenizer.ggml.bos_token_id", false, -1, INT32_MAX, &bos, reading->err);
 
-	if (status == T2L_OK)
-		status = gguf_integer(
-		    gguf, "tokenizer.ggml.eos_token_id", false, -1, INT32_MAX, &eos, reading->err);
+	for (int i = 0; i < N_END_KEYS && status == T2L_OK; i++) {
+		int64_t id = -1;
+
+		status =
+		    gguf_integer(gguf, gguf_end_keys[i], false, -1, INT32_MAX, &id, reading->err);
+		if (id >= 0)
+			config->eos_ids[config->n_eos++] = (int)id;
+	}
 	if (status != T2L_OK)
 		return status;
 	if (embedding == NULL || embedding->n_dims != 2 || embedding->shape[0] > INT32_MAX)
@@ -287,8 +305,6 @@ read_ends(const struct reading *reading)
 	config->vocab_size = (int)embedding->shape[0];
 	config->tied_embeddings = gguf_find(gguf, "output.weight") == NULL;
 	config->bos_id = (int)bos;
-	if (eos >= 0)
-		config->eos_ids[config->n_eos++] = (int)eos;
 	return T2L_OK;
 }
 

@@ -128,7 +128,9 @@ static void
 visit_norm(struct walk *walk, const char *path, struct decoder_norm *norm, int size)
 {
 	char name[WEIGHT_NAME_SIZE];
-	struct weight_slot slot = { .name = name, .tensor = &norm->weight, .cols = size };
+	struct weight_slot slot = {
+		.name = name, .tensor = &norm->weight, .cols = size, .norm = true
+	};
 
 	snprintf(name, sizeof name, "%s.weight", path);
 	visit(walk, &slot);
@@ -136,6 +138,7 @@ visit_norm(struct walk *walk, const char *path, struct decoder_norm *norm, int s
 		return;
 	snprintf(name, sizeof name, "%s.bias", path);
 	slot.tensor = &norm->bias;
+	slot.norm = false;
 	visit(walk, &slot);
 }
 

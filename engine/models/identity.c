@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/models/recode.h"
 #include "engine/models/weights.h"
 
 #define FINGERPRINT_ELEMENTS (1 << 17)
@@ -17,16 +18,6 @@ identity_start(struct weights_identity *identity, const char *settings)
 	identity->turned = turned;
 	hash_start(&identity->hash);
 	hash_add(&identity->hash, settings, strlen(settings));
-}
-
-/* Row R of Hugging Face's order lies in a GGUF file with the pairs (i, i + size/2) of its head
- * side by side. */
-static int64_t
-stored_row(int64_t r, int head_size)
-{
-	int64_t in_head = r % head_size, half = head_size / 2;
-
-	return r - in_head + 2 * (in_head % half) + in_head / half;
 }
 
 static bool
@@ -83,7 +74,7 @@ identity_add(void *user, const struct weight_slot *slot, struct t2l_error *err)
 	for (int64_t r = 0; r < rows; r += step)
 		if (!hash_row(identity, tensor,
 			identity->turned && slot->turned_heads > 0
-			    ? stored_row(r, slot->turned_heads)
+			    ? row_in_gguf(r, slot->turned_heads)
 			    : r,
 			cols))
 			return t2l_fail(err, T2L_EFORMAT,

@@ -22,9 +22,14 @@ enum t2l_status config_read_rope(
 /* DIRECTORY/config.json (config-hf.c). */
 enum t2l_status config_read_hf(
     const char *directory, struct decoder_config *config, struct t2l_error *err);
+/* The keys of tokens that end a text in GGUF files. */
+#define N_END_KEYS 3
+extern const char *const gguf_end_keys[N_END_KEYS];
 /* A GGUF file's metadata (config-gguf.c). */
 enum t2l_status config_read_gguf(
     const struct gguf *gguf, struct decoder_config *config, struct t2l_error *err);
+/* The scale that Gemma 2 has unless its config.json says another: GGUF files do not say it. */
+float gemma2_query_scale(const struct decoder_config *config);
 /* config_read_hf() of N bytes of TEXT; PATH is for messages. */
 enum t2l_status config_parse_hf(const char *text, size_t n, const char *path,
     struct decoder_config *config, struct t2l_error *err);

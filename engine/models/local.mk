@@ -13,6 +13,11 @@ engine_libt2l_la_SOURCES += \
 	engine/models/vocabulary-gguf.c engine/models/loader.h \
 	engine/models/save-hf.c \
 	engine/models/quantise.c engine/models/quantise.h \
+	engine/models/recode.c engine/models/recode.h \
+	engine/models/convert.c engine/models/convert.h \
+	engine/models/config-to-gguf.c engine/models/config-to-hf.c \
+	engine/models/vocabulary-to-gguf.c engine/models/vocabulary-to-hf.c \
+	engine/models/save-weights.c engine/models/save-gguf.c \
 	engine/models/encoder.c engine/models/encoder.h \
 	engine/models/encoder-weights.c engine/models/encoder-weights.h \
 	engine/models/encoder-load.c engine/models/encoder-config.c engine/models/encoder-load.h \

@@ -2,7 +2,6 @@
 
 #include "engine/models/quantise.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,8 @@
 
 #include "engine/error.h"
 #include "engine/formats/gguf-copy.h"
+#include "engine/models/convert.h"
+#include "engine/models/recode.h"
 
 /* ---- which type ---- */
 
@@ -20,6 +21,8 @@ static const struct quantisation quantisations[] = {
 	    15 },
 	{ "q4_0", "4.5 bits, simple and fast", DTYPE_Q4_0, DTYPE_Q6_K, DTYPE_Q4_0, 2 },
 	{ "f16", "half precision", DTYPE_F16, DTYPE_F16, DTYPE_F16, 1 },
+	{ "bf16", "half the bits, the range of f32", DTYPE_BF16, DTYPE_BF16, DTYPE_BF16, 32 },
+	{ "f32", "single precision", DTYPE_F32, DTYPE_F32, DTYPE_F32, 0 },
 };
 #define N_QUANTISATIONS (sizeof quantisations / sizeof *quantisations)
 
@@ -36,6 +39,22 @@ quantisation_find(const char *name)
 		if (strcmp(quantisations[i].name, name) == 0)
 			return &quantisations[i];
 	return NULL;
+}
+
+enum t2l_status
+quantisation_need(const char *name, const struct quantisation **type, struct t2l_error *err)
+{
+	char list[128];
+	size_t used = 0;
+
+	*type = quantisation_find(name);
+	if (*type != NULL)
+		return T2L_OK;
+	for (size_t i = 0; i < N_QUANTISATIONS && used < sizeof list; i++)
+		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "",
+		    quantisations[i].name);
+	return t2l_fail(err, T2L_EINVAL,
+	    "'%.40s' is no type of a GGUF file's numbers; there are %s", name, list);
 }
 
 /* The first and last eighth of the layers, and every third between them, as llama.cpp has it. */
@@ -84,17 +103,13 @@ quantisation_choose(const struct quantisation *type, const char *name, enum dtyp
 
 /* ---- the copy ---- */
 
-/* Elements that are converted at a time: whole blocks, and they stay in the cache. */
-#define CHUNK 16384
-
 struct work {
 	const struct gguf *gguf;
 	struct gguf_writer *writer;
 	const struct t2l_quantize_options *options;
 	const struct quantisation *type;
 	enum dtype *dtypes; /* [gguf_count()] of the output */
-	float values[CHUNK], back[CHUNK];
-	unsigned char stored[CHUNK * sizeof(float)];
+	struct recode *recode;
 };
 
 static enum t2l_status
@@ -156,35 +171,6 @@ declare_tensors(const struct work *work, struct t2l_error *err)
 	return status;
 }
 
-/* What one tensor has lost so far. */
-struct loss {
-	double largest, squares, signal;
-};
-
-/* N elements (whole blocks of both types) from STORED. */
-static enum t2l_status
-convert(struct work *work, const struct gguf_entry *entry, enum dtype to, const void *stored,
-    int64_t n, struct loss *loss, struct t2l_error *err)
-{
-	dtype_to_f32(entry->dtype, stored, work->values, n);
-	for (int64_t i = 0; i < n; i++)
-		if (!isfinite(work->values[i]))
-			return t2l_fail(err, T2L_EFORMAT,
-			    "%s: tensor '%s' holds a number that is not finite; the model is "
-			    "damaged",
-			    gguf_path(work->gguf), entry->name);
-	dtype_from_f32(to, work->values, work->stored, n);
-	dtype_to_f32(to, work->stored, work->back, n);
-	for (int64_t i = 0; i < n; i++) {
-		double error = (double)work->back[i] - (double)work->values[i];
-
-		loss->largest = fmax(loss->largest, fabs(error));
-		loss->squares += error * error;
-		loss->signal += (double)work->values[i] * (double)work->values[i];
-	}
-	return gguf_writer_bytes(work->writer, work->stored, dtype_row_bytes(to, n), err);
-}
-
 static int64_t
 count_of(const struct gguf_entry *entry)
 {
@@ -196,36 +182,33 @@ count_of(const struct gguf_entry *entry)
 }
 
 static enum t2l_status
+put(void *user, const void *bytes, size_t n_bytes, struct t2l_error *err)
+{
+	return gguf_writer_bytes(user, bytes, n_bytes, err);
+}
+
+static enum t2l_status
 write_tensor(struct work *work, size_t index, struct t2l_error *err)
 {
 	const struct gguf_entry *entry = gguf_at(work->gguf, index);
 	const struct t2l_quantize_options *options = work->options;
-	enum dtype to = work->dtypes[index];
-	const unsigned char *stored = entry->bytes;
-	int64_t n = count_of(entry), part;
-	struct loss loss = { 0 };
+	const struct recode_input input = { .file = gguf_path(work->gguf),
+		.name = entry->name,
+		.dtype = entry->dtype,
+		.stored = entry->bytes,
+		.rows = 1,
+		.cols = count_of(entry) };
+	struct recode_loss loss = { 0 };
 	struct t2l_quantize_report report = { .tensor = entry->name,
 		.from = dtype_name(entry->dtype),
-		.to = dtype_name(to),
-		.n = n,
 		.done = index + 1,
 		.all = gguf_count(work->gguf) };
-	enum t2l_status status = T2L_OK;
+	enum t2l_status status =
+	    recode_tensor(work->recode, &input, work->dtypes[index], put, work->writer, &loss, err);
 
-	if (to == entry->dtype)
-		status = gguf_writer_bytes(work->writer, stored, entry->n_bytes, err);
-	/* Rows are whole blocks of both types, and stored back to back: so is the tensor. */
-	for (int64_t at = 0; to != entry->dtype && at < n && status == T2L_OK; at += part) {
-		part = n - at < CHUNK ? n - at : CHUNK;
-		status = convert(work, entry, to, stored, part, &loss, err);
-		stored += dtype_row_bytes(entry->dtype, part);
-	}
 	if (status != T2L_OK)
 		return status;
-	report.max_error = loss.largest;
-	report.rms_error = n > 0 ? sqrt(loss.squares / (double)n) : 0;
-	report.relative_error = loss.signal > 0 ? sqrt(loss.squares / loss.signal) : 0;
-	report.n_bytes = dtype_row_bytes(to, n);
+	recode_report(&loss, work->dtypes[index], &report);
 	if (options->on_tensor != NULL && !options->on_tensor(options->user, &report))
 		return t2l_fail(err, T2L_ECANCELLED, "quantize: cancelled");
 	return T2L_OK;
@@ -255,31 +238,26 @@ t2l_quantize(const char *input, const char *output, const struct t2l_quantize_op
 	enum t2l_status status;
 
 	if (stat(input, &about) == 0 && S_ISDIR(about.st_mode))
-		return t2l_fail(err, T2L_EUNSUPPORTED,
-		    "quantize: '%s' is a directory; GGUF files are quantised, and llama.cpp's "
-		    "convert_hf_to_gguf.py makes one of a Hugging Face directory",
-		    input);
+		return convert_to_gguf(input, output, options, err);
 	work = calloc(1, sizeof *work);
 	if (work == NULL)
 		return out_of_memory(err);
 	work->options = options;
-	work->type = quantisation_find(options->type);
-	if (work->type == NULL)
-		status = t2l_fail(err, T2L_EINVAL,
-		    "quantize: type '%.40s' is none of q8_0, q6_k, q4_k_m, q4_0 and f16",
-		    options->type);
-	else
+	status = quantisation_need(options->type, &work->type, err);
+	if (status == T2L_OK)
 		status = gguf_open(input, &gguf, err);
 	if (status == T2L_OK) {
 		work->gguf = gguf;
 		work->writer = gguf_writer_new();
+		work->recode = recode_new();
 		work->dtypes = calloc(gguf_count(gguf) + 1, sizeof *work->dtypes);
-		status = work->writer == NULL || work->dtypes == NULL
+		status = work->writer == NULL || work->recode == NULL || work->dtypes == NULL
 			     ? out_of_memory(err)
 			     : write_model(work, output, err);
 	}
 	gguf_writer_free(work->writer);
 	gguf_close(gguf);
+	recode_free(work->recode);
 	free(work->dtypes);
 	free(work);
 	return status;

@@ -22,6 +22,9 @@ struct quantisation {
 /* In the table's order; NULL behind the last. */
 const struct quantisation *quantisation_at(size_t index);
 const struct quantisation *quantisation_find(const char *name);
+/* T2L_EINVAL, with a list of what there is, when there is none of that name. */
+enum t2l_status quantisation_need(
+    const char *name, const struct quantisation **type, struct t2l_error *err);
 
 /* The type for the tensor NAME (as GGUF has it) of N_DIMS and COLS, which is FROM now. TIED: the
  * model has no head of its own. */

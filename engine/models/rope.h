@@ -45,6 +45,13 @@ int64_t rope_key(const struct rope_config *config, int64_t length);
 /* The frequencies of texts with that key: into INV_FREQ [n_rot / 2]. */
 void rope_frequencies(const struct rope_config *config, int64_t key, float *inv_freq);
 
+/* What LLaMA 3.1's bands divide plain frequencies by: into DIVISORS [n_rot / 2]. And back: the
+ * original context, low and high factor and factor of bands that give DIVISORS (to 1e-5) into
+ * CONFIG, which has theta and n_rot; false when none do. Only the ratio of the factors to the
+ * context counts, so that low_frequency_factor is 1. */
+void rope_llama3_divisors(const struct rope_config *config, float *divisors);
+bool rope_llama3_fit(struct rope_config *config, const float *divisors);
+
 /* The magnitudes that YaRN and LongRoPE prescribe. */
 double rope_yarn_magnitude(double factor);
 double rope_long_magnitude(double factor, int original_context);

@@ -1,91 +1,77 @@
 /* save-hf.c - writes a decoder as a Hugging Face model directory that transformers loads. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/atomic-file.h"
-#include "base/buffer.h"
-#include "engine/models/decoder-weights.h"
+#include "engine/formats/safetensors-writer.h"
+#include "engine/models/convert.h"
 
 #define PATH_SIZE 4096
 
-static const char *const activation_names[N_ACTIVATIONS] = {
-	[ACTIVATION_SILU] = "silu",
-	[ACTIVATION_GELU] = "gelu",
-	[ACTIVATION_GELU_TANH] = "gelu_pytorch_tanh",
-	[ACTIVATION_RELU] = "relu",
-	[ACTIVATION_TANH] = "tanh",
-};
-
-static const char *const dtype_names[N_DTYPES] = {
-	[DTYPE_F32] = "float32",
-	[DTYPE_F16] = "float16",
-	[DTYPE_BF16] = "bfloat16",
-};
-
-static enum t2l_status
-each_weight(void *decoder, weight_visit *visit, void *user, struct t2l_error *err)
-{
-	return decoder_each_weight(decoder, &decoder_names_hf, visit, user, err);
-}
-
-static const char *
-json_bool_text(bool value)
-{
-	return value ? "true" : "false";
-}
-
 static void
-append_eos(struct buffer *json, const struct decoder_config *config)
+declare(void *writer, const char *name, enum dtype dtype, int n_dims, const int64_t *shape)
 {
-	buffer_text(json, "  \"eos_token_id\": ");
-	if (config->n_eos == 0)
-		buffer_text(json, "null");
-	if (config->n_eos > 1)
-		buffer_char(json, '[');
-	for (int i = 0; i < config->n_eos; i++)
-		buffer_printf(json, "%s%d", i > 0 ? ", " : "", config->eos_ids[i]);
-	if (config->n_eos > 1)
-		buffer_char(json, ']');
-	buffer_text(json, ",\n");
+	safetensors_writer_declare(writer, name, dtype, n_dims, shape);
 }
 
 static enum t2l_status
-save_config(
-    const struct decoder_config *config, const char *path, enum dtype dtype, struct t2l_error *err)
+put(void *writer, const void *bytes, size_t n_bytes, struct t2l_error *err)
 {
-	struct buffer json = { 0 };
-	enum t2l_status status = T2L_OK;
+	return safetensors_writer_bytes(writer, bytes, n_bytes, err);
+}
 
-	buffer_text(&json,
-	    "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"model_type\": \"llama\",\n");
-	buffer_printf(
-	    &json, "  \"attention_bias\": %s,\n", json_bool_text(config->has_bias[MODULE_Q]));
-	if (config->bos_id >= 0)
-		buffer_printf(&json, "  \"bos_token_id\": %d,\n", config->bos_id);
-	else
-		buffer_text(&json, "  \"bos_token_id\": null,\n");
-	append_eos(&json, config);
-	buffer_printf(&json, "  \"head_dim\": %d,\n", config->head_dim);
-	buffer_printf(&json, "  \"hidden_act\": \"%s\",\n", activation_names[config->activation]);
-	buffer_printf(&json, "  \"hidden_size\": %d,\n", config->hidden_size);
-	buffer_printf(&json, "  \"intermediate_size\": %d,\n", config->ffn_size);
-	buffer_printf(&json, "  \"max_position_embeddings\": %d,\n", config->context_length);
-	buffer_printf(
-	    &json, "  \"mlp_bias\": %s,\n", json_bool_text(config->has_bias[MODULE_GATE]));
-	buffer_printf(&json, "  \"num_attention_heads\": %d,\n", config->n_heads);
-	buffer_printf(&json, "  \"num_hidden_layers\": %d,\n", config->n_layers);
-	buffer_printf(&json, "  \"num_key_value_heads\": %d,\n", config->n_kv_heads);
-	buffer_printf(&json, "  \"rms_norm_eps\": %.9g,\n", (double)config->norm_epsilon);
-	buffer_printf(
-	    &json, "  \"rope_scaling\": null,\n  \"rope_theta\": %.17g,\n", config->rope.theta);
-	buffer_printf(
-	    &json, "  \"tie_word_embeddings\": %s,\n", json_bool_text(config->tied_embeddings));
-	buffer_printf(&json, "  \"torch_dtype\": \"%s\",\n", dtype_names[dtype]);
-	buffer_printf(&json, "  \"vocab_size\": %d\n}\n", config->vocab_size);
-	if (buffer_failed(&json))
-		status = t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
-	else if (atomic_write(path, buffer_string(&json), json.n) != 0)
-		status = t2l_fail_errno(err, "%s", path);
+static enum t2l_status
+save_weights(struct weights_output *output, const char *path, struct t2l_error *err)
+{
+	struct safetensors_writer *writer = safetensors_writer_new(64);
+	enum t2l_status status;
+
+	if (writer == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
+	output->names = &decoder_names_hf;
+	output->declare = declare;
+	output->put = put;
+	output->writer = writer;
+	safetensors_writer_metadata(writer, "format", "pt");
+	status = weights_declare(output, err);
+	if (status == T2L_OK)
+		status = safetensors_writer_begin(writer, path, err);
+	if (status == T2L_OK)
+		status = weights_write(output, err);
+	if (status == T2L_OK)
+		status = safetensors_writer_finish(writer, err);
+	safetensors_writer_free(writer);
+	return status;
+}
+
+enum t2l_status
+save_text(const char *directory, const char *name, const struct buffer *text, struct t2l_error *err)
+{
+	char path[PATH_SIZE];
+
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", directory, name) >= sizeof path)
+		return t2l_fail(err, T2L_EINVAL, "%.200s...: the path is too long", directory);
+	if (buffer_failed(text))
+		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", path);
+	if (atomic_write(path, buffer_string(text), text->n) != 0)
+		return t2l_fail_errno(err, "%s", path);
+	return T2L_OK;
+}
+
+enum t2l_status
+save_model_hf(struct weights_output *output, const char *directory, enum dtype dtype, int pad,
+    struct t2l_error *err)
+{
+	char path[PATH_SIZE];
+	struct buffer json = { 0 };
+	enum t2l_status status;
+
+	if ((size_t)snprintf(path, sizeof path, "%s/model.safetensors", directory) >= sizeof path)
+		return t2l_fail(err, T2L_EINVAL, "%.200s...: the path is too long", directory);
+	status = config_write_hf(&output->decoder->config, output->file, dtype, pad, &json, err);
+	if (status == T2L_OK)
+		status = save_weights(output, path, err);
+	if (status == T2L_OK)
+		status = save_text(directory, "config.json", &json, err);
 	buffer_free(&json);
 	return status;
 }
@@ -94,29 +80,9 @@ enum t2l_status
 decoder_save_hf(
     const struct decoder *decoder, const char *directory, enum dtype dtype, struct t2l_error *err)
 {
-	char path[PATH_SIZE];
-	enum t2l_status status;
+	struct weights_output output = { .decoder = (struct decoder *)decoder,
+		.file = directory,
+		.type = quantisation_find(dtype_name(dtype)) };
 
-	if (dtype_names[dtype] == NULL)
-		return t2l_fail(err, T2L_EINVAL,
-		    "%s: a Hugging Face model can't be saved as %s; use f32, f16 or bf16",
-		    directory, dtype_name(dtype));
-	if (strcmp(decoder->config.kind->name, "llama") != 0 ||
-	    decoder->config.rope.kind != ROPE_PLAIN)
-		return t2l_fail(err, T2L_EUNSUPPORTED,
-		    "%s: only models of architecture llama without rope scaling can be saved as a "
-		    "Hugging Face directory; this one is %s",
-		    directory, decoder->config.kind->name);
-	/* q and k rows would have to be put back into their order. */
-	if (decoder->config.rope_neighbours)
-		return t2l_fail(err, T2L_EUNSUPPORTED,
-		    "%s: a model from a GGUF file can't be saved as a Hugging Face directory",
-		    directory);
-	if ((size_t)snprintf(path, sizeof path, "%s/model.safetensors", directory) >= sizeof path)
-		return t2l_fail(err, T2L_EINVAL, "%.200s...: the path is too long", directory);
-	status = weights_save(path, dtype, each_weight, (void *)decoder, err);
-	if (status != T2L_OK)
-		return status;
-	snprintf(path, sizeof path, "%s/config.json", directory);
-	return save_config(&decoder->config, path, dtype, err);
+	return save_model_hf(&output, directory, dtype, -1, err);
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/models/loader.h"
+#include "engine/models/convert.h"
 #include "engine/text/tokenizer.h"
 
 #define PREFIX "tokenizer.ggml."
@@ -75,8 +75,8 @@ read_settings(const struct gguf *gguf, struct tokenizer_parts *parts, struct t2l
 		int32_t *id;
 	} ids[] = {
 		{ PREFIX "bos_token_id", &parts->bos_id },
-		{ PREFIX "eos_token_id", &parts->eos_id },
-		{ PREFIX "eot_token_id", &parts->eot_id },
+		{ gguf_end_keys[0], &parts->eos_id },
+		{ gguf_end_keys[1], &parts->eot_id },
 		{ PREFIX "unknown_token_id", &parts->unk_id },
 		{ PREFIX "padding_token_id", &parts->pad_id },
 	};
@@ -106,6 +106,43 @@ read_settings(const struct gguf *gguf, struct tokenizer_parts *parts, struct t2l
 	return status;
 }
 
+/* A whole tokenizer.json, where the file has one that we read, with the settings beside it; else
+ * *TOKENIZER stays NULL. */
+static enum t2l_status
+read_json(const struct gguf *gguf, const struct tokenizer_parts *parts,
+    struct tokenizer **tokenizer, struct t2l_error *err)
+{
+	const char *json = NULL;
+	struct t2l_error inner = { 0 };
+
+	if (gguf_string(gguf, GGUF_TOKENIZER_JSON, false, &json, NULL) == T2L_OK && json != NULL &&
+	    tokenizer_create_json(json, strlen(json), gguf_path(gguf), parts, tokenizer, &inner) ==
+		T2L_ENOMEM)
+		return t2l_fail(err, T2L_ENOMEM, "%s", inner.message);
+	return T2L_OK;
+}
+
+static enum t2l_status
+create(const struct gguf *gguf, const struct tokenizer_parts *parts, struct tokenizer **tokenizer,
+    struct t2l_error *err)
+{
+	int64_t eom = -1;
+	enum t2l_status status = gguf_integer(
+	    gguf, gguf_end_keys[2], false, -1, (int64_t)parts->n_tokens - 1, &eom, err);
+
+	*tokenizer = NULL;
+	if (status == T2L_OK)
+		status = read_json(gguf, parts, tokenizer, err);
+	if (status == T2L_OK && *tokenizer == NULL) {
+		status = tokenizer_create(parts, tokenizer, err);
+		if (status != T2L_OK)
+			t2l_context(err, "%s", gguf_path(gguf));
+	}
+	if (status == T2L_OK)
+		tokenizer_add_eos(*tokenizer, eom);
+	return status;
+}
+
 enum t2l_status
 tokenizer_read_gguf(const struct gguf *gguf, struct tokenizer **tokenizer, struct t2l_error *err)
 {
@@ -132,9 +169,7 @@ tokenizer_read_gguf(const struct gguf *gguf, struct tokenizer **tokenizer, struc
 		parts.merges = merges;
 		parts.scores = scores;
 		parts.types = types;
-		status = tokenizer_create(&parts, tokenizer, err);
-		if (status != T2L_OK)
-			t2l_context(err, "%s", gguf_path(gguf));
+		status = create(gguf, &parts, tokenizer, err);
 	}
 	free(tokens);
 	free(merges);

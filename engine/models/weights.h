@@ -28,6 +28,8 @@ struct model_source {
 
 struct model_source *model_source_new(void); /* NULL: out of memory */
 void model_source_close(struct model_source *source);
+/* The file, or the directory of several. */
+const char *model_source_path(const struct model_source *source);
 
 /* One weight of a network. */
 struct weight_slot {
@@ -36,6 +38,7 @@ struct weight_slot {
 	int64_t rows, cols; /* rows 0: a vector of cols */
 	int turned_heads;   /* > 0: rows of this many elements a head that GGUF keeps in its own
 			       order (q and k, for neighbours' rope) */
+	bool norm;	    /* the weight of an RMS norm, to which its family may add 1 */
 	int slab, n_slabs;  /* n_slabs > 0: one of so many matrices that are alike (experts) ... */
 	bool apart;	    /* ... each a tensor of its own; else one [n_slabs, rows, cols] */
 };

@@ -3,6 +3,7 @@ engine_libt2l_la_SOURCES += \
 	engine/text/added-tokens.c engine/text/added-tokens.h \
 	engine/text/bpe.c engine/text/bpe.h \
 	engine/text/byte-level.c engine/text/byte-level.h \
+	engine/text/byte-level-families.c \
 	engine/text/chat.c engine/text/chat.h \
 	engine/text/chat-builtin.c engine/text/chat-builtin.h \
 	engine/text/chat-template.c engine/text/chat-template.h \
@@ -24,6 +25,8 @@ engine_libt2l_la_SOURCES += \
 	engine/text/protobuf.c engine/text/protobuf.h \
 	engine/text/token-list.c engine/text/token-list.h \
 	engine/text/tokenizer-create.c \
+	engine/text/tokenizer-describe.c engine/text/tokenizer-write-json.c \
+	engine/text/tokenizer-save.h \
 	engine/text/tokenizer-directory.c \
 	engine/text/tokenizer-json-ends.c \
 	engine/text/tokenizer-json-stages.c \

@@ -30,8 +30,9 @@
 struct pattern {
 	pcre2_code *code;
 	bool jit;
-	char *literal; /* instead of code */
-	size_t n_literal;
+	char *source; /* of code; NULL: the literal, instead of code */
+	char *literal;
+	size_t n_source, n_literal;
 };
 
 struct pattern_matcher {
@@ -115,6 +116,41 @@ compile_translated(struct pattern *pattern, const struct buffer *regex, struct t
 	return T2L_OK;
 }
 
+/* With a NUL behind it; NULL: out of memory. */
+static char *
+copy_text(const char *text, size_t n_bytes)
+{
+	char *copy = malloc(n_bytes + 1);
+
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, text, n_bytes);
+	copy[n_bytes] = '\0';
+	return copy;
+}
+
+const char *
+pattern_source(const struct pattern *pattern, bool *literal, size_t *n_bytes)
+{
+	*literal = pattern->literal != NULL;
+	*n_bytes = *literal ? pattern->n_literal : pattern->n_source;
+	return *literal ? pattern->literal : pattern->source;
+}
+
+bool
+pattern_equal(const struct pattern *a, const struct pattern *b)
+{
+	const char *text_a, *text_b;
+	bool literal_a, literal_b;
+	size_t n_a, n_b;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	text_a = pattern_source(a, &literal_a, &n_a);
+	text_b = pattern_source(b, &literal_b, &n_b);
+	return literal_a == literal_b && n_a == n_b && memcmp(text_a, text_b, n_a) == 0;
+}
+
 enum t2l_status
 pattern_compile(const char *regex, size_t n_bytes, struct pattern **out, struct t2l_error *err)
 {
@@ -135,6 +171,13 @@ pattern_compile(const char *regex, size_t n_bytes, struct pattern **out, struct 
 		status = t2l_fail(err, T2L_ENOMEM, "out of memory for a regular expression");
 	if (status == T2L_OK)
 		status = compile_translated(pattern, &translated, err);
+	if (status == T2L_OK) {
+		pattern->source = copy_text(regex, n_bytes);
+		pattern->n_source = n_bytes;
+		if (pattern->source == NULL)
+			status =
+			    t2l_fail(err, T2L_ENOMEM, "out of memory for a regular expression");
+	}
 	buffer_free(&translated);
 	if (status != T2L_OK) {
 		pattern_free(pattern);
@@ -151,13 +194,11 @@ pattern_compile_literal(
 	struct pattern *pattern = calloc(1, sizeof *pattern);
 
 	if (pattern != NULL)
-		pattern->literal = malloc(n_bytes + 1);
+		pattern->literal = copy_text(text, n_bytes);
 	if (pattern == NULL || pattern->literal == NULL) {
 		free(pattern);
 		return t2l_fail(err, T2L_ENOMEM, "out of memory for a pattern");
 	}
-	memcpy(pattern->literal, text, n_bytes);
-	pattern->literal[n_bytes] = '\0';
 	pattern->n_literal = n_bytes;
 	*out = pattern;
 	return T2L_OK;
@@ -169,6 +210,7 @@ pattern_free(struct pattern *pattern)
 	if (pattern == NULL)
 		return;
 	pcre2_code_free(pattern->code);
+	free(pattern->source);
 	free(pattern->literal);
 	free(pattern);
 }

@@ -19,6 +19,10 @@ enum t2l_status pattern_compile_literal(
     const char *text, size_t n_bytes, struct pattern **out, struct t2l_error *err);
 void pattern_free(struct pattern *pattern);
 
+/* What it was made of: a regular expression as it was given, or the string itself. */
+const char *pattern_source(const struct pattern *pattern, bool *literal, size_t *n_bytes);
+bool pattern_equal(const struct pattern *a, const struct pattern *b); /* both may be NULL */
+
 struct pattern_matcher *pattern_matcher_open(void); /* NULL: out of memory */
 void pattern_matcher_close(struct pattern_matcher *matcher);
 

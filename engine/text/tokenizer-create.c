@@ -266,60 +266,27 @@ derive_merges(
 static enum t2l_status
 set_up_byte_level(struct tokenizer *tok, const struct tokenizer_parts *parts, struct t2l_error *err)
 {
-#define LLAMA3_WORDS(digits)                                                                       \
-	"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits                       \
-	"| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-/* Mistral Nemo and later: words break before a capital, and have no contractions. */
-#define TEKKEN_WORDS                                                                               \
-	"[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]" \
-	"+"                                                                                        \
-	"|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}" \
-	"]*"                                                                                       \
-	"|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-	static const struct {
-		const char *pre;
-		const char *digits; /* split off before the words, or NULL */
-		const char *words;
-		bool ignore_merges, nfc;
-	} families[] = {
-		{ "gpt-2", NULL, gpt2_words, false, false },
-		{ "phi-2", NULL, gpt2_words, false, false },
-		{ "smollm", "\\p{N}", gpt2_words, false, false },
-		{ "starcoder", "\\p{N}", gpt2_words, false, false },
-		{ "llama-bpe", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
-		{ "llama3", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
-		{ "llama-v3", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
-		{ "pixtral", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), true, false },
-		{ "dbrx", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), false, false },
-		{ "smaug-bpe", NULL, LLAMA3_WORDS("\\p{N}{1,3}"), false, false },
-		{ "qwen2", NULL, LLAMA3_WORDS("\\p{N}"), false, true },
-		{ "deepseek-r1-qwen", NULL, LLAMA3_WORDS("\\p{N}"), false, false },
-		{ "stablelm2", NULL, LLAMA3_WORDS("\\p{N}"), false, false },
-		{ "tekken", NULL, TEKKEN_WORDS, true, false },
-	};
 	const char *pre = parts->pre != NULL ? parts->pre : "gpt-2";
+	const struct byte_level_family *family = byte_level_families;
 	enum t2l_status status = T2L_OK;
 	struct normalize_step *step;
-	size_t i, n = sizeof families / sizeof *families;
 
-	for (i = 0; i < n && strcmp(pre, families[i].pre) != 0; i++)
-		;
-	if (i == n)
+	while (family->pre != NULL && strcmp(pre, family->pre) != 0)
+		family++;
+	if (family->pre == NULL)
 		return t2l_fail(err, T2L_EUNSUPPORTED,
 		    "tokenizer.ggml.pre '%.60s' is not supported; open the model's Hugging Face "
 		    "directory instead",
 		    pre);
 	tok->bpe.byte_level = true;
-	tok->bpe.ignore_merges = families[i].ignore_merges;
+	tok->bpe.ignore_merges = family->ignore_merges;
 	tok->decoder.kind = DECODER_BYTES;
-	if (families[i].nfc && (step = normalizer_add(&tok->normalizer, NORMALIZE_FORM)) != NULL)
+	if (family->nfc && (step = normalizer_add(&tok->normalizer, NORMALIZE_FORM)) != NULL)
 		step->form = UNICODE_NFC;
-	if (families[i].digits != NULL)
-		status =
-		    add_split(&tok->pretokenizer, families[i].digits, SPLIT_ISOLATED, false, err);
+	if (family->digits != NULL)
+		status = add_split(&tok->pretokenizer, family->digits, SPLIT_ISOLATED, false, err);
 	if (status == T2L_OK)
-		status =
-		    add_split(&tok->pretokenizer, families[i].words, SPLIT_ISOLATED, false, err);
+		status = add_split(&tok->pretokenizer, family->words, SPLIT_ISOLATED, false, err);
 	if (status != T2L_OK)
 		return status;
 	if (!parts->merges_by_rank)
@@ -343,6 +310,19 @@ add_blank_step(struct tokenizer *tok, enum normalize_kind kind, struct t2l_error
 	return T2L_OK;
 }
 
+/* Blanks become U+2581; behind special tokens none is put before the text. */
+static enum t2l_status
+add_metaspace(struct tokenizer *tok, struct t2l_error *err)
+{
+	struct split_stage *stage = pretokenizer_add(&tok->pretokenizer, STAGE_METASPACE);
+
+	if (stage == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "out of memory for the tokenizer");
+	stage->prepend = PREPEND_FIRST;
+	strcpy(stage->blank, blank);
+	return T2L_OK;
+}
+
 static enum t2l_status
 set_up_sentencepiece(
     struct tokenizer *tok, const struct tokenizer_parts *parts, struct t2l_error *err)
@@ -355,10 +335,14 @@ set_up_sentencepiece(
 	tok->decoder.byte_fallback = true;
 	tok->decoder.strip_blank = parts->add_space_prefix;
 	strcpy(tok->decoder.blank, blank);
-	if (parts->add_space_prefix)
-		status = add_blank_step(tok, NORMALIZE_PREPEND, err);
-	if (status == T2L_OK)
-		status = add_blank_step(tok, NORMALIZE_REPLACE, err);
+	if (parts->add_space_prefix && parts->prefix_first) {
+		status = add_metaspace(tok, err);
+	} else {
+		if (parts->add_space_prefix)
+			status = add_blank_step(tok, NORMALIZE_PREPEND, err);
+		if (status == T2L_OK)
+			status = add_blank_step(tok, NORMALIZE_REPLACE, err);
+	}
 	return status == T2L_OK ? derive_merges(tok, parts, false, err) : status;
 }
 
@@ -425,6 +409,17 @@ assemble(struct tokenizer *tok, const struct tokenizer_parts *parts, struct t2l_
 	return add_ends(tok, parts, err);
 }
 
+static enum t2l_status
+set_chat_template(struct tokenizer *tok, const struct tokenizer_parts *parts, struct t2l_error *err)
+{
+	if (parts->chat_template == NULL)
+		return T2L_OK;
+	tok->chat_template = strdup(parts->chat_template);
+	return tok->chat_template != NULL
+		   ? T2L_OK
+		   : t2l_fail(err, T2L_ENOMEM, "out of memory for the tokenizer");
+}
+
 enum t2l_status
 tokenizer_create(const struct tokenizer_parts *parts, struct tokenizer **out, struct t2l_error *err)
 {
@@ -434,15 +429,41 @@ tokenizer_create(const struct tokenizer_parts *parts, struct tokenizer **out, st
 	if (tok == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "out of memory for the tokenizer");
 	status = assemble(tok, parts, err);
-	if (status == T2L_OK && parts->chat_template != NULL) {
-		tok->chat_template = strdup(parts->chat_template);
-		if (tok->chat_template == NULL)
-			status = t2l_fail(err, T2L_ENOMEM, "out of memory for the tokenizer");
-	}
+	if (status == T2L_OK)
+		status = set_chat_template(tok, parts, err);
 	if (status != T2L_OK) {
 		tokenizer_close(tok);
 		return status;
 	}
 	*out = tok;
 	return T2L_OK;
+}
+
+enum t2l_status
+tokenizer_create_json(const char *json, size_t n_bytes, const char *name,
+    const struct tokenizer_parts *parts, struct tokenizer **out, struct t2l_error *err)
+{
+	struct tokenizer *tok = NULL;
+	enum t2l_status status = tokenizer_read_json(json, n_bytes, name, &tok, err);
+
+	if (status == T2L_OK)
+		status = set_chat_template(tok, parts, err);
+	if (status != T2L_OK) {
+		tokenizer_close(tok);
+		return status;
+	}
+	tok->bos_id = pipeline_check_id(tok, parts->bos_id);
+	tok->pad_id = pipeline_check_id(tok, parts->pad_id);
+	if (parts->unk_id >= 0)
+		tok->unk_id = pipeline_check_id(tok, parts->unk_id);
+	pipeline_add_eos(tok, parts->eos_id);
+	pipeline_add_eos(tok, parts->eot_id);
+	*out = tok;
+	return T2L_OK;
+}
+
+void
+tokenizer_add_eos(struct tokenizer *tok, int64_t id)
+{
+	pipeline_add_eos(tok, id);
 }

@@ -47,6 +47,16 @@ enum t2l_status add_split(struct pretokenizer *pretokenizer, const char *regex,
 /* Makes a BERT tokenizer of a pipeline whose vocabulary is filled. */
 enum t2l_status set_up_bert(struct tokenizer *tok, bool lowercase, struct t2l_error *err);
 
+/* Byte-level models by tokenizer.ggml.pre; of those that are alike the first is the usual name. The
+ * last has none. */
+struct byte_level_family {
+	const char *pre;
+	const char *digits; /* split off before the words, or NULL */
+	const char *words;
+	bool ignore_merges, nfc;
+};
+extern const struct byte_level_family byte_level_families[];
+
 /* GPT-2's words (Radford et al. 2019), which ByteLevel uses. */
 extern const char gpt2_words[];
 

@@ -65,14 +65,23 @@ struct tokenizer_parts {
 	const struct token_text *merges; /* [n_merges] "left right"; "gpt2" needs them */
 	bool merges_by_rank; /* "gpt2" of tiktoken: neighbours become the token of the lowest id */
 	int32_t bos_id, eos_id, eot_id, unk_id, pad_id; /* -1: none */
-	bool add_bos, add_eos;	   /* what TOKENIZER_ADD_SPECIAL puts around the text */
-	bool add_space_prefix;	   /* "llama": a blank before every run of ordinary text */
+	bool add_bos, add_eos; /* what TOKENIZER_ADD_SPECIAL puts around the text */
+	bool add_space_prefix; /* "llama": a blank before every run of ordinary text */
+	bool prefix_first; /* and then only before the first run, if it has none: `legacy: false` */
 	const char *chat_template; /* Jinja source or NULL */
 };
 
 /* Copies what it needs of PARTS. Errors as for tokenizer_open_hf(). */
 enum t2l_status tokenizer_create(
     const struct tokenizer_parts *parts, struct tokenizer **out, struct t2l_error *err);
+
+/* The tokenizer of a tokenizer.json (as tokenizer_read_json()) with the ids, ends and template that
+ * PARTS say; its tokens are not looked at. */
+enum t2l_status tokenizer_create_json(const char *json, size_t n_bytes, const char *name,
+    const struct tokenizer_parts *parts, struct tokenizer **out, struct t2l_error *err);
+
+/* One more token that ends a text, while no one else has the tokenizer yet; no token: nothing. */
+void tokenizer_add_eos(struct tokenizer *tok, int64_t id);
 
 void tokenizer_close(struct tokenizer *tok);
 
@@ -104,8 +113,9 @@ enum detokenizer_flags {
 	DETOKENIZE_RAW = 2	     /* bytes that are no UTF-8 stay; else they become U+FFFD */
 };
 
-/* *TEXT is valid UTF-8 (but with DETOKENIZE_RAW), ends in NUL (not counted in *N_BYTES) and is the caller's. Ids outside the
- * vocabulary (a model may have more rows than its tokenizer has tokens) stand for no text. */
+/* *TEXT is valid UTF-8 (but with DETOKENIZE_RAW), ends in NUL (not counted in *N_BYTES) and is the
+ * caller's. Ids outside the vocabulary (a model may have more rows than its tokenizer has tokens)
+ * stand for no text. */
 enum t2l_status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t n,
     unsigned flags, char **text, size_t *n_bytes, struct t2l_error *err);
 

@@ -29,3 +29,9 @@ tests_unit_test_tokenizer_files_SOURCES = tests/unit/test-tokenizer-files.c test
 tests_unit_test_tokenizer_files_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tokenizer_files_LDADD = $(UNIT_LDADD)
 tests_unit_test_tokenizer_files_LDFLAGS = $(UNIT_LDFLAGS)
+
+UNIT_TESTS += tests/unit/test-tokenizer-save
+tests_unit_test_tokenizer_save_SOURCES = tests/unit/test-tokenizer-save.c tests/unit/golden-lines.h
+tests_unit_test_tokenizer_save_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tokenizer_save_LDADD = $(UNIT_LDADD)
+tests_unit_test_tokenizer_save_LDFLAGS = $(UNIT_LDFLAGS)
