@@ -20,6 +20,8 @@ static const struct option_spec options[] = {
 	    "of an adapter: norms as a map, singular values, effective rank, health" },
 	{ "against", 0, OPTION_ADAPTER, 0, "cosine with this adapter, module by module" },
 	{ "tensors", 0, OPTION_FLAG, 0, "list the tensors" },
+	{ "check", 0, OPTION_FLAG, 0,
+	    "of a model: read every weight and name one that is no number" },
 	{ "context", 0, OPTION_INTEGER, 0, "of a model: tokens that memory is told for",
 	    .fallback = "0", .min = 0, .max = 1e9 },
 	{ 0 },
@@ -325,7 +327,7 @@ inspect_path(struct context *ctx, const struct options *opt, const char *path)
 	}
 	if (t2l_model_open(engine, path, &model, &as_model) == T2L_OK) {
 		status = inspect_model(ctx, model, (size_t)option_integer(opt, "context"),
-		    option_flag(opt, "tensors"));
+		    option_flag(opt, "tensors"), option_flag(opt, "check"));
 		t2l_model_close(model);
 		return status;
 	}
@@ -369,7 +371,9 @@ inspect_run(struct context *ctx, const struct options *opt)
 const struct command command_inspect = {
 	.name = "inspect",
 	.summary = "what a file is: model, adapter, hypernet or encoder",
-	.details = "The whole file is read; exit status 1 when anything is wrong with it.",
+	.details =
+	    "Exit status 1 when anything is wrong with it. Of a model that is larger than a few "
+	    "MiB only samples of its weights are read, unless --check is given.",
 	.example = "t2l inspect translate-es --norms",
 	.arguments = "PATH",
 	.min_arguments = 1,

@@ -137,13 +137,29 @@ add_shapes(const struct t2l_model_facts *facts, cJSON *object)
 		cJSON_AddNumberToObject(object, numbers[i].name, numbers[i].value);
 }
 
+/* False when a weight is no number, which is told. */
+static bool
+check_weights(struct context *ctx, const struct t2l_model *model, cJSON *object)
+{
+	struct t2l_error err;
+	bool fine = t2l_model_check(model, &err) == T2L_OK;
+
+	cJSON_AddBoolToObject(object, "weights_are_numbers", fine);
+	if (fine)
+		say(ctx, "  weights       all are numbers\n");
+	else
+		context_fail_error(ctx, &err);
+	return fine;
+}
+
 int
-inspect_model(
-    struct context *ctx, const struct t2l_model *model, size_t n_context, bool list_tensors)
+inspect_model(struct context *ctx, const struct t2l_model *model, size_t n_context,
+    bool list_tensors, bool check)
 {
 	const struct t2l_model_facts *facts = t2l_model_facts(model);
 	cJSON *object = cJSON_CreateObject();
 	struct stored_types types = { .n = 0 };
+	bool fine;
 
 	if (n_context == 0)
 		n_context = facts->context_length < USUAL_CONTEXT ? (size_t)facts->context_length
@@ -175,6 +191,7 @@ inspect_model(
 					       : "none",
 	    facts->builtin_template);
 	say(ctx, "  fingerprint   %s\n", facts->fingerprint);
+	fine = !check || check_weights(ctx, model, object);
 	say_json(ctx, object);
-	return 0;
+	return fine ? 0 : 1;
 }

@@ -6,4 +6,5 @@ engine_libt2l_la_SOURCES += \
 	engine/inference/sampler.c engine/inference/sampler.h \
 	engine/inference/kv-cache.c engine/inference/kv-cache.h \
 	engine/inference/base-order.c engine/inference/base-order.h \
+	engine/inference/no-number.c engine/inference/no-number.h \
 	engine/inference/logits-file.c engine/inference/score.c

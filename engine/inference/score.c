@@ -1,5 +1,6 @@
 /* score.c - how probable a text is to a model, with or without adapters. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "engine/error.h"
 #include "engine/inference/base-order.h"
 #include "engine/inference/kv-cache.h"
+#include "engine/inference/no-number.h"
 #include "engine/models/model.h"
 
 #define CHUNK_ROWS 256 /* bounds the memory of the logits */
@@ -35,10 +37,11 @@ log_probability(const float *logits, int64_t n, int32_t id)
 	return (double)logits[id] - largest - log(sum);
 }
 
-/* *LOGITS of tokens FROM .. FROM+N-1, in the arena. */
+/* *LOGITS of tokens FROM .. FROM+N-1, in the arena. OVERFLOW: where the pass's state is no number,
+ * or NULL. */
 static enum t2l_status
 run_chunk(struct scoring *scoring, struct t2l_engine *engine, size_t from, size_t n,
-    const struct tensor **logits, struct t2l_error *err)
+    struct overflow *overflow, const struct tensor **logits, struct t2l_error *err)
 {
 	int32_t positions[CHUNK_ROWS], kv_begin[CHUNK_ROWS], kv_end[CHUNK_ROWS];
 	int32_t lengths[CHUNK_ROWS];
@@ -54,6 +57,8 @@ run_chunk(struct scoring *scoring, struct t2l_engine *engine, size_t from, size_
 		.cache = &scoring->cache,
 		.slots = positions,
 		.lengths = lengths,
+		.on_hidden = overflow != NULL ? overflow_watch : NULL,
+		.user = overflow,
 	};
 
 	for (size_t i = 0; i < n; i++) {
@@ -75,8 +80,31 @@ run_chunk(struct scoring *scoring, struct t2l_engine *engine, size_t from, size_
 	return ops_status(scoring->ops, err);
 }
 
+/* LOGITS of N tokens from FROM on; runs the chunk again when one is none. */
 static enum t2l_status
-score(struct scoring *scoring, struct t2l_engine *engine, double *logprobs, float *logits,
+check_logits(struct scoring *scoring, const struct t2l_model *model, size_t from, size_t n,
+    const struct tensor *logits, struct t2l_error *err)
+{
+	int64_t vocab_size = tensor_cols(logits), n_bad = 0;
+	struct overflow overflow = { 0 };
+	enum t2l_status status;
+	char what[32];
+	size_t i = 0;
+
+	while (i < n && (n_bad = count_no_numbers(
+			     tensor_f32(logits) + (int64_t)i * vocab_size, vocab_size)) == 0)
+		i++;
+	if (i == n)
+		return T2L_OK;
+	status = run_chunk(scoring, model->engine, from, n, &overflow, &logits, err);
+	if (status != T2L_OK)
+		return status;
+	snprintf(what, sizeof what, "after token %zu", from + i + 1);
+	return no_number_fail(model, what, n_bad, vocab_size, &overflow, err);
+}
+
+static enum t2l_status
+score(struct scoring *scoring, const struct t2l_model *model, double *logprobs, float *logits,
     struct t2l_error *err)
 {
 	for (size_t from = 0; from < scoring->n_ids; from += CHUNK_ROWS) {
@@ -85,7 +113,9 @@ score(struct scoring *scoring, struct t2l_engine *engine, double *logprobs, floa
 		size_t vocab_size;
 		enum t2l_status status;
 
-		status = run_chunk(scoring, engine, from, n, &chunk, err);
+		status = run_chunk(scoring, model->engine, from, n, NULL, &chunk, err);
+		if (status == T2L_OK)
+			status = check_logits(scoring, model, from, n, chunk, err);
 		if (status != T2L_OK)
 			return status;
 		vocab_size = (size_t)tensor_cols(chunk);
@@ -143,7 +173,7 @@ t2l_score(struct t2l_model *model, const struct t2l_adapter *const *adapters, co
 		status = kv_cache_open(&scoring.cache, config, (int64_t)n_ids, DTYPE_F32, err);
 	logprobs[0] = 0;
 	if (status == T2L_OK)
-		status = score(&scoring, model->engine, logprobs, logits, err);
+		status = score(&scoring, model, logprobs, logits, err);
 	kv_cache_close(&scoring.cache);
 	for (size_t i = 0; i < scoring.n_adapters; i++)
 		t2l_adapter_close(scoring.adapters[i]);

@@ -8,6 +8,7 @@
 #include "engine/t2l.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "engine/inference/base-order.h"
 #include "engine/inference/kv-cache.h"
 #include "engine/inference/lane.h"
+#include "engine/inference/no-number.h"
 #include "engine/inference/sampler.h"
 #include "engine/models/model.h"
 
@@ -368,9 +370,11 @@ fill_batch(struct t2l_session *session)
 	}
 }
 
-/* *LOGITS of the output rows; NULL when no lane has come to its end. */
+/* *LOGITS of the output rows; NULL when no lane has come to its end. OVERFLOW: where the pass's
+ * state is no number, or NULL. */
 static enum t2l_status
-run_batch(struct t2l_session *session, const struct tensor **logits, struct t2l_error *err)
+run_batch(struct t2l_session *session, struct overflow *overflow, const struct tensor **logits,
+    struct t2l_error *err)
 {
 	const struct decoder *decoder = session_decoder(session);
 	const struct batch *rows = &session->batch;
@@ -385,6 +389,8 @@ run_batch(struct t2l_session *session, const struct tensor **logits, struct t2l_
 		.lengths = rows->lengths,
 		.output_rows = rows->output_rows,
 		.n_outputs = rows->n_outputs,
+		.on_hidden = overflow != NULL ? overflow_watch : NULL,
+		.user = overflow,
 	};
 
 	*logits = NULL;
@@ -416,12 +422,29 @@ drop_finished(struct t2l_session *session)
 	session->n_live = n;
 }
 
+/* Runs the batch again to see where it stops being numbers. */
+static enum t2l_status
+fail_no_number(
+    struct t2l_session *session, const struct lane *lane, int64_t n_bad, struct t2l_error *err)
+{
+	struct overflow overflow = { 0 };
+	const struct tensor *logits;
+	char what[32];
+	enum t2l_status status = run_batch(session, &overflow, &logits, err);
+
+	if (status != T2L_OK)
+		return status;
+	snprintf(what, sizeof what, "lane %zu", lane->index + 1);
+	return no_number_fail(session->model, what, n_bad, tensor_cols(logits), &overflow, err);
+}
+
 static enum t2l_status
 take_tokens(struct t2l_session *session, const struct run_plan *plan, const struct tensor *logits,
     struct t2l_error *err)
 {
 	const struct batch *batch = &session->batch;
 	enum t2l_status status = T2L_OK;
+	int64_t n_bad;
 
 	for (int64_t i = 0; i < batch->n_outputs && status == T2L_OK; i++) {
 		struct lane *lane = batch->output_lanes[i];
@@ -431,14 +454,14 @@ take_tokens(struct t2l_session *session, const struct run_plan *plan, const stru
 			lane_end_prompt_only(lane, plan);
 			continue;
 		}
+		/* One that is NaN would never be drawn, and no one would know why. */
+		n_bad = count_no_numbers(
+		    tensor_f32(logits) + i * tensor_cols(logits), tensor_cols(logits));
+		if (n_bad > 0)
+			return fail_no_number(session, lane, n_bad, err);
 		id = sampler_next(session->sampler, lane->sampling,
 		    tensor_f32(logits) + i * tensor_cols(logits), lane->tokens, lane->n_tokens,
 		    lane->n_tokens - lane->n_prompt);
-		if (id < 0)
-			return t2l_fail(err, T2L_EFORMAT,
-			    "model '%s' gave no number for any token (lane %zu); its weights or an "
-			    "adapter are damaged",
-			    session->model->base->facts.name, lane->index + 1);
 		status = lane_take_token(lane, plan, id, err);
 	}
 	return status;
@@ -451,7 +474,7 @@ step(struct t2l_session *session, const struct run_plan *plan, struct t2l_error 
 	enum t2l_status status;
 
 	fill_batch(session);
-	status = run_batch(session, &logits, err);
+	status = run_batch(session, NULL, &logits, err);
 	if (status != T2L_OK)
 		return status;
 	for (size_t i = 0; i < session->n_live; i++)

@@ -6,7 +6,7 @@ engine_libt2l_la_SOURCES += \
 	engine/models/decoder.c engine/models/decoder-lora.c engine/models/decoder-experts.c \
 	engine/models/decoder-prepare.c engine/models/decoder.h engine/models/decoder-pass.h \
 	engine/models/weights.c engine/models/identity.c engine/models/weights-save.c \
-	engine/models/weights.h \
+	engine/models/weights-check.c engine/models/weights.h \
 	engine/models/decoder-weights.c engine/models/decoder-weights.h \
 	engine/models/loader.c engine/models/loader-hf.c engine/models/loader-gguf.c \
 	engine/models/config-hf.c engine/models/config-rope.c engine/models/config-gguf.c \

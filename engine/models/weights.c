@@ -30,8 +30,8 @@ model_source_close(struct model_source *source)
 	free(source);
 }
 
-static const char *
-source_path(const struct model_source *source)
+const char *
+model_source_path(const struct model_source *source)
 {
 	return source->gguf != NULL ? gguf_path(source->gguf)
 				    : safetensors_path(source->safetensors);
@@ -53,13 +53,13 @@ find(const struct model_source *source, const char *name, struct tensor *out, st
 		return t2l_fail(err, T2L_EFORMAT,
 		    "%s: tensor '%s' is missing; the file is incomplete or does not fit its "
 		    "configuration",
-		    source_path(source), name);
+		    model_source_path(source), name);
 	status = source->gguf != NULL ? gguf_tensor(source->gguf, name, out, err)
 				      : safetensors_tensor(source->safetensors, name, out, err);
 	if (status == T2L_OK && !dtype_is_weight(out->dtype))
 		return t2l_fail(err, T2L_EUNSUPPORTED,
 		    "%s: tensor '%s' is %s; floats and quantised types are supported",
-		    source_path(source), name, dtype_name(out->dtype));
+		    model_source_path(source), name, dtype_name(out->dtype));
 	return status;
 }
 
@@ -73,7 +73,7 @@ take_slab(const struct model_source *source, const struct weight_slot *slot, str
 	if (found->n_dims != 3 || found->shape[0] != slot->n_slabs)
 		return t2l_fail(err, T2L_EFORMAT,
 		    "%s: tensor '%s' has %d dimensions and %lld matrices; expected %d matrices",
-		    source_path(source), slot->name, found->n_dims,
+		    model_source_path(source), slot->name, found->n_dims,
 		    (long long)(found->n_dims == 3 ? found->shape[0] : 1), slot->n_slabs);
 	found->n_dims = 2;
 	found->shape[0] = found->shape[1];
@@ -91,7 +91,7 @@ check_finite(const struct model_source *source, const char *name, const float *v
 		if (!isfinite(values[i]))
 			return t2l_fail(err, T2L_EFORMAT,
 			    "%s: tensor '%s': number %lld is %s; the file is damaged",
-			    source_path(source), name, (long long)i,
+			    model_source_path(source), name, (long long)i,
 			    isnan(values[i]) ? "not a number (NaN)" : "infinite");
 	return T2L_OK;
 }
@@ -109,11 +109,11 @@ check_shape(const struct model_source *source, const struct weight_slot *slot,
 		return t2l_fail(err, T2L_EFORMAT,
 		    "%s: tensor '%s' has %d dimensions and %lld elements; expected a vector of "
 		    "%lld",
-		    source_path(source), slot->name, found->n_dims, (long long)tensor_count(found),
+		    model_source_path(source), slot->name, found->n_dims, (long long)tensor_count(found),
 		    (long long)slot->cols);
 	return t2l_fail(err, T2L_EFORMAT,
 	    "%s: tensor '%s' is [%lld, %lld] (of %d dimensions); expected [%lld, %lld]",
-	    source_path(source), slot->name, (long long)tensor_rows(found),
+	    model_source_path(source), slot->name, (long long)tensor_rows(found),
 	    (long long)tensor_cols(found), found->n_dims, (long long)slot->rows,
 	    (long long)slot->cols);
 }
@@ -134,12 +134,12 @@ weights_bind(
 		return status;
 	kept = arena_alloc(source->memory, sizeof *kept);
 	if (kept == NULL)
-		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", source_path(source));
+		return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", model_source_path(source));
 	*kept = found;
 	if (slot->rows == 0 && found.dtype != DTYPE_F32) {
 		values = arena_alloc(source->memory, (size_t)slot->cols * sizeof *values);
 		if (values == NULL)
-			return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", source_path(source));
+			return t2l_fail(err, T2L_ENOMEM, "%s: out of memory", model_source_path(source));
 		dtype_to_f32(found.dtype, found.data, values, slot->cols);
 		kept->dtype = DTYPE_F32;
 		kept->data = values;

@@ -46,6 +46,13 @@ a_model_tells_what_it_is_and_needs() {
 		'"context":100' '"kv_q8_0":' '"chat_template":true'
 }
 
+a_check_reads_every_weight() {
+	"$t2l" inspect "$base" --check >out
+	says out "all are numbers"
+	"$t2l" inspect "$base" --check --json >out
+	says out '"weights_are_numbers":true'
+}
+
 a_bench_gives_shares() {
 	"$t2l" bench --base-model "$base" --prompt-tokens 20 --max-tokens 4 --json >out
 	lines out 4
@@ -71,5 +78,5 @@ the_kv_cache_may_be_quantised() {
 run_tests a_tokenizer_needs_no_weights bytes_that_are_no_text_come_in_base64 \
 	an_id_outside_the_vocabulary_is_named chat_templates_go_by_family \
 	a_template_without_system_messages_gets_them_before_the_users \
-	a_model_tells_what_it_is_and_needs a_bench_gives_shares \
+	a_model_tells_what_it_is_and_needs a_check_reads_every_weight a_bench_gives_shares \
 	a_model_is_quantised_with_its_errors_told the_kv_cache_may_be_quantised

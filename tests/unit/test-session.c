@@ -579,6 +579,9 @@ damaged_weights_are_told(void **state)
 	set_prompt(session, 0, prompt, 4);
 	assert_fails(
 	    t2l_session_run(session, &run, NULL, &err), T2L_EFORMAT, "no number for any token");
+	assert_non_null(strstr(err.message, "(lane 1): "));
+	assert_non_null(
+	    strstr(err.message, "tensor 'model.norm.weight': row 0, column 0 is not a"));
 	t2l_session_close(session);
 	t2l_model_close(model);
 }
