@@ -34,15 +34,9 @@ struct gguf {
 struct cursor {
 	const uint8_t *start, *at, *end;
 	const char *path;
+	const char *thing, *name; /* what is being read: "key", "tensor"; NAME NULL: none */
 	struct t2l_error *err;
 };
-
-static enum t2l_status
-cut_short(const struct cursor *c)
-{
-	return t2l_fail(
-	    c->err, T2L_EFORMAT, "%s: it ends within its header; is it cut short?", c->path);
-}
 
 static enum t2l_status
 no_memory(const struct cursor *c)
@@ -57,12 +51,29 @@ left(const struct cursor *c)
 }
 
 static enum t2l_status
-wrong(const struct cursor *c, const char *thing, const char *name, const char *what)
+wrong_as(const struct cursor *c, enum t2l_status status, const char *thing, const char *name,
+    const char *what)
 {
 	char shown[SHOWN];
 
 	visible_copy(shown, sizeof shown, name, strlen(name), 0);
-	return t2l_fail(c->err, T2L_EFORMAT, "%s: %s '%s': %s", c->path, thing, shown, what);
+	return t2l_fail(c->err, status, "%s: %s '%s': %s", c->path, thing, shown, what);
+}
+
+static enum t2l_status
+wrong(const struct cursor *c, const char *thing, const char *name, const char *what)
+{
+	return wrong_as(c, T2L_EFORMAT, thing, name, what);
+}
+
+static enum t2l_status
+cut_short(const struct cursor *c)
+{
+	static const char what[] = "it ends within its header; is it cut short?";
+
+	if (c->name != NULL)
+		return wrong(c, c->thing, c->name, what);
+	return t2l_fail(c->err, T2L_EFORMAT, "%s: %s", c->path, what);
 }
 
 static enum t2l_status
@@ -106,14 +117,18 @@ take_name(struct cursor *c, const char *thing, const char **out)
 {
 	const char *text = NULL;
 	size_t n = 0;
-	enum t2l_status status = take_string(c, &text, &n);
+	enum t2l_status status;
 
+	c->name = NULL;
+	status = take_string(c, &text, &n);
 	if (status != T2L_OK)
 		return status;
 	*out = n <= MAX_NAME ? text_copy(text, n) : NULL;
 	if (*out == NULL)
 		return t2l_fail(
 		    c->err, T2L_EFORMAT, "%s: the name of a %s is damaged", c->path, thing);
+	c->thing = thing;
+	c->name = *out;
 	return T2L_OK;
 }
 
@@ -182,8 +197,8 @@ take_array(struct cursor *c, struct gguf_key *key)
 	if (key->item_type == GGUF_STRING)
 		return take_strings(c, key);
 	if (key->item_type == GGUF_ARRAY)
-		return t2l_fail(
-		    c->err, T2L_EUNSUPPORTED, "%s: arrays of arrays are not supported", c->path);
+		return wrong_as(
+		    c, T2L_EUNSUPPORTED, "key", key->name, "arrays of arrays are not supported");
 	return skip_items(
 	    c, key->name, gguf_type_bytes(key->item_type), key->n, key->item_type == GGUF_BOOL);
 }
@@ -483,7 +498,9 @@ take_tensors(struct cursor *c, struct gguf *gguf, uint64_t n)
 static enum t2l_status
 parse(struct gguf *gguf, const uint8_t *bytes, size_t n, struct t2l_error *err)
 {
-	struct cursor c = { bytes, bytes, bytes + n, gguf->path, err };
+	struct cursor c = {
+		.start = bytes, .at = bytes, .end = bytes + n, .path = gguf->path, .err = err
+	};
 	uint64_t n_tensors = 0, n_keys = 0;
 	enum t2l_status status = take_preamble(&c, gguf, &n_tensors, &n_keys);
 

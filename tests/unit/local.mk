@@ -5,6 +5,7 @@ include tests/unit/tensor.mk
 include tests/unit/text.mk
 include tests/unit/adapters.mk
 include tests/unit/models.mk
+include tests/unit/base-models.mk
 include tests/unit/base.mk
 include tests/unit/matmul.mk
 include tests/unit/formats.mk

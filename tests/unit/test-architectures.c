@@ -314,8 +314,10 @@ every_gguf_form_gives_the_reference(void **state)
 		snprintf(relative, sizeof relative, "models/gguf/%s.gguf", files[i]);
 		const char *path = golden_path(relative);
 		snprintf(relative, sizeof relative, "models/gguf/%s.golden.safetensors", files[i]);
-		if (path == NULL || golden_path(relative) == NULL)
+		if (path == NULL || golden_path(relative) == NULL) {
+			print_message("no golden data for %s\n", files[i]);
 			continue;
+		}
 		struct t2l_model *model = open_model(path);
 		n++;
 		struct safetensors *golden = open_golden(relative);

@@ -32,8 +32,10 @@ open_both(struct t2l_engine *engine, const char *name, struct golden_model *out)
 	snprintf(golden_file, sizeof golden_file, "models/gguf/%s.golden.safetensors", name);
 	path = golden_path(file);
 	golden_file_path = golden_path(golden_file);
-	if (path == NULL || golden_file_path == NULL)
+	if (path == NULL || golden_file_path == NULL) {
+		print_message("no golden data for %s\n", name);
 		return false;
+	}
 	assert_ok(t2l_model_open(engine, path, &out->model, &err));
 	assert_ok(safetensors_open(golden_file_path, &out->golden, &err));
 	out->vocab_size = (size_t)t2l_model_facts(out->model)->vocab_size;
