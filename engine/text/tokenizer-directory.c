@@ -218,6 +218,7 @@ create_with_settings(vocabulary_reader *reader, const char *bytes, size_t n_byte
 	struct tokenizer_parts parts = { 0 };
 	struct token_list list = { 0 };
 	cJSON *config = NULL, *added = NULL;
+	bool legacy = true;
 	enum t2l_status status = reader(bytes, n_bytes, &list, &parts, err);
 
 	if (status == T2L_OK)
@@ -232,6 +233,14 @@ create_with_settings(vocabulary_reader *reader, const char *bytes, size_t n_byte
 	if (status == T2L_OK)
 		status = json_bool(
 		    config, "add_eos_token", JSON_OPTIONAL, config_name, &parts.add_eos, err);
+	if (status == T2L_OK)
+		status = json_bool(config, "add_prefix_space", JSON_OPTIONAL, config_name,
+		    &parts.add_space_prefix, err);
+	/* The corrected behaviour of transformers' LlamaTokenizer; without the key, the older one.
+	 */
+	if (status == T2L_OK)
+		status = json_bool(config, "legacy", JSON_OPTIONAL, config_name, &legacy, err);
+	parts.prefix_first = !legacy;
 	if (status == T2L_OK)
 		status = token_list_create(&list, &parts, out, err);
 	cJSON_Delete(config);

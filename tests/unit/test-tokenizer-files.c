@@ -200,6 +200,38 @@ a_directory_adds_its_tokens_and_settings_to_a_sentencepiece_model(void **state)
 	tokenizer_close(tok);
 }
 
+/* Only the first run of ordinary text gets a blank before it. Made by
+ * tests/interop/make-tokenizer-legacy.py. */
+static void
+legacy_false_puts_no_blank_behind_special_tokens(void **state)
+{
+	static const char config[] = "{\"legacy\":false}";
+	const char *model = golden_path("tokenizers/llama2-style/tokenizer.model");
+	struct golden_lines lines;
+	struct tokenizer *tok = NULL;
+	struct t2l_error err = { 0 };
+	size_t n_bytes = 0, n_lines = 0;
+	char *bytes = model != NULL ? read_whole_file(model, 1 << 20, &n_bytes) : NULL;
+	cJSON *line;
+
+	(void)state;
+	if (bytes == NULL || !golden_lines_open(&lines, "tokenizers/llama2-style/no-legacy.jsonl"))
+		skip();
+	write_file("tokenizer.model", bytes, n_bytes);
+	write_file("tokenizer_config.json", config, strlen(config));
+	if (tokenizer_open_hf(temporary_folder, &tok, &err) != T2L_OK)
+		fail_msg("%s", err.message);
+	for (; (line = golden_lines_next(&lines)) != NULL; n_lines++) {
+		check_encoding(tok, line, "ids", TOKENIZER_PARSE_SPECIAL);
+		check_decoding(tok, line, "ids", "decoded");
+		cJSON_Delete(line);
+	}
+	assert_int_equal(n_lines, 18);
+	golden_lines_close(&lines);
+	free(bytes);
+	tokenizer_close(tok);
+}
+
 static void
 a_cut_model_is_refused(void **state)
 {
@@ -359,6 +391,8 @@ main(void)
 		cmocka_unit_test(the_rank_file_of_qwen_gives_the_ids_of_tiktoken),
 		cmocka_unit_test_setup_teardown(
 		    a_directory_adds_its_tokens_and_settings_to_a_sentencepiece_model,
+		    make_temporary_folder, remove_temporary_folder),
+		cmocka_unit_test_setup_teardown(legacy_false_puts_no_blank_behind_special_tokens,
 		    make_temporary_folder, remove_temporary_folder),
 		cmocka_unit_test(a_cut_model_is_refused),
 		cmocka_unit_test(a_bad_rank_file_is_refused_with_its_line),
