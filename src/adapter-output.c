@@ -19,14 +19,20 @@ is_native(const char *path, const char *format)
 	return n > 12 && strcmp(path + n - 12, ".safetensors") == 0;
 }
 
+enum t2l_status
+adapter_write_file(
+    const struct t2l_adapter *adapter, const char *path, const char *format, struct t2l_error *err)
+{
+	return is_native(path, format) ? t2l_adapter_save(adapter, path, err)
+				       : t2l_adapter_export_peft(adapter, path, NULL, err);
+}
+
 bool
 adapter_write(
     struct context *ctx, const struct t2l_adapter *adapter, const char *path, const char *format)
 {
 	struct t2l_error err;
-	enum t2l_status status = is_native(path, format)
-				     ? t2l_adapter_save(adapter, path, &err)
-				     : t2l_adapter_export_peft(adapter, path, NULL, &err);
+	enum t2l_status status = adapter_write_file(adapter, path, format, &err);
 
 	if (status != T2L_OK)
 		context_fail_error(ctx, &err);

@@ -25,6 +25,9 @@ extern const char *const adapter_formats[]; /* "native", "peft" */
  * directory. */
 bool adapter_write(
     struct context *ctx, const struct t2l_adapter *adapter, const char *path, const char *format);
+/* The same without telling: for another thread. */
+enum t2l_status adapter_write_file(
+    const struct t2l_adapter *adapter, const char *path, const char *format, struct t2l_error *err);
 
 /* Writes and keeps as the options say and tells about it. KEEP: source, lineage and times; name and
  * tags come from the options. -> exit status */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 
 #define MAX_BATCH_BYTES ((size_t)64 << 20)
 #define DEFAULT_WORKERS 32
+/* Adapters in memory at once hold at most this many numbers (100 MB), twice: one portion is made
+ * while the one before is written. */
+#define MAX_PORTION_NUMBERS (INT64_C(24) << 20)
 
 static const char *const variant_names[] = { "S", "M", "L", NULL };
 static const char *const size_names[] = { "small", "medium", "large", NULL };
@@ -265,117 +269,214 @@ tell(const struct run *run, const struct job *job, const struct t2l_adapter *ada
 		    (long long)facts->n_parameters, ms);
 }
 
-static bool
-write_job(const struct run *run, const struct job *job, size_t index,
-    const struct t2l_adapter *adapter, double ms)
+/* ---- portions: one is made while the one before is written ---- */
+
+struct portion {
+	struct run *run;
+	const struct job *jobs;
+	size_t first, n; /* of all jobs */
+	struct t2l_adapter **adapters;
+	double ms;
+	/* Of the thread that writes, until it is joined. */
+	pthread_t thread;
+	bool running;
+	size_t n_written;
+	enum t2l_status status;
+	struct t2l_error err;
+};
+
+static void
+portion_release(struct portion *portion)
 {
+	for (size_t i = 0; portion->adapters != NULL && i < portion->n; i++)
+		t2l_adapter_close(portion->adapters[i]);
+	free(portion->adapters);
+	*portion = (struct portion){ 0 };
+}
+
+static void *
+write_portion(void *argument)
+{
+	struct portion *portion = argument;
+	const char *format = option_text(portion->run->options, "format");
+	char path[4096];
+
+	for (size_t i = 0; i < portion->n && portion->status == T2L_OK; i++) {
+		if (output_path(
+			portion->run, &portion->jobs[i], portion->first + i, path, sizeof path))
+			portion->status =
+			    adapter_write_file(portion->adapters[i], path, format, &portion->err);
+		portion->n_written += portion->status == T2L_OK;
+	}
+	return NULL;
+}
+
+/* The last portion needs no thread, nor do those of a system without one to spare. */
+static void
+start_writing(struct portion *portion, bool last)
+{
+	portion->running =
+	    !last && pthread_create(&portion->thread, NULL, write_portion, portion) == 0;
+	if (!portion->running)
+		write_portion(portion);
+}
+
+static bool
+keep_and_tell(const struct portion *portion, size_t i)
+{
+	const struct run *run = portion->run;
+	const struct job *job = &portion->jobs[i];
 	struct kept kept = { 0 };
 	char path[4096] = "";
-	bool written = output_path(run, job, index, path, sizeof path);
+	bool written = output_path(run, job, portion->first + i, path, sizeof path);
 
-	if (!check(run, adapter) || (written && !adapter_write(run->ctx, adapter, path,
-						    option_text(run->options, "format"))))
-		return false;
 	if (run->keep || !written) {
 		struct keep_options keep = { .name = job->name ? job->name : run->name,
 			.source = "generated",
-			.generation_ms = ms,
+			.generation_ms = portion->ms,
 			.tags = run->tags,
 			.n_tags = run->n_tags };
 
-		if (!workplace_keep(run->ctx, adapter, &keep, &kept))
+		if (!workplace_keep(run->ctx, portion->adapters[i], &keep, &kept))
 			return false;
 		if (!written)
 			snprintf(path, sizeof path, "%s", kept.path);
 	}
-	tell(run, job, adapter, path, &kept, ms);
+	tell(run, job, portion->adapters[i], path, &kept, portion->ms);
 	return true;
 }
 
+/* Waits for the files, keeps and tells; an empty portion is fine. */
 static bool
-finish_job(struct run *run, const struct job *job, size_t index, const struct t2l_adapter *adapter,
-    double ms)
+finish_portion(struct portion *portion)
 {
-	struct t2l_adapter *refined;
-	bool fine;
+	bool fine = true;
 
-	if (!option_given(run->options, "refine"))
-		return write_job(run, job, index, adapter, ms);
-	if (!few_shot_refine(&run->few, adapter, option_integer(run->options, "refine"),
-		option_number(run->options, "refine-rate"), &refined))
-		return false;
-	fine = write_job(run, job, index, refined, ms);
-	t2l_adapter_close(refined);
+	if (portion->running)
+		pthread_join(portion->thread, NULL);
+	for (size_t i = 0; i < portion->n_written && fine; i++)
+		fine = keep_and_tell(portion, i);
+	if (fine && portion->status != T2L_OK)
+		fine = (context_fail_error(portion->run->ctx, &portion->err), false);
+	portion_release(portion);
 	return fine;
 }
 
-/* Embeds and generates N jobs at once; given embeddings are taken instead of the tasks' when not
- * NULL. */
 static bool
-run_some(struct run *run, const struct job *jobs, size_t first, size_t n, const float *given)
+refine(struct run *run, struct t2l_adapter **adapter)
+{
+	struct t2l_adapter *refined;
+
+	if (!option_given(run->options, "refine"))
+		return true;
+	if (!few_shot_refine(&run->few, *adapter, option_integer(run->options, "refine"),
+		option_number(run->options, "refine-rate"), &refined))
+		return false;
+	t2l_adapter_close(*adapter);
+	*adapter = refined;
+	return true;
+}
+
+/* Embeddings of the jobs' tasks; given ones are taken when not NULL. */
+static bool
+embed_portion(struct run *run, const struct portion *portion, const float *given, float *embeddings)
 {
 	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
-	float *embeddings = calloc(n * size, sizeof *embeddings);
-	struct t2l_adapter **adapters = calloc(n, sizeof(struct t2l_adapter *));
-	const char **tasks = calloc(n, sizeof *tasks);
-	double began = now_ms(), ms;
-	struct t2l_error err = { 0 };
-	enum t2l_status status = T2L_OK;
-	size_t done = 0;
+	struct t2l_error err;
 
-	if (embeddings == NULL || adapters == NULL || tasks == NULL)
-		status = T2L_ENOMEM, snprintf(err.message, sizeof err.message, "out of memory");
-	for (size_t i = 0; i < n && status == T2L_OK; i++) {
-		tasks[i] = jobs[i].task;
-		if (given != NULL)
-			memcpy(embeddings + i * size, given + i * size, size * sizeof *given);
+	if (given != NULL) {
+		memcpy(embeddings, given, portion->n * size * sizeof *given);
+		return true;
+	}
+	for (size_t i = 0; i < portion->n; i++) {
+		const struct job *job = &portion->jobs[i];
+
+		if (t2l_hypernet_embed(run->hypernet, run->encoder, job->task,
+			embeddings + i * size, &err) == T2L_OK)
+			continue;
+		if (job->line > 0)
+			context_fail(run->ctx, "line %zu: %s", job->line, err.message);
 		else
-			status = t2l_hypernet_embed(
-			    run->hypernet, run->encoder, tasks[i], embeddings + i * size, &err);
-		if (status != T2L_OK && jobs[i].line > 0)
-			context_fail(run->ctx, "line %zu: %s", jobs[i].line, err.message);
-		else if (status != T2L_OK)
 			context_fail_error(run->ctx, &err);
+		return false;
 	}
-	if (status == T2L_OK) {
-		status =
-		    t2l_hypernet_generate_many(run->hypernet, embeddings, tasks, n, adapters, &err);
-		if (status != T2L_OK)
-			context_fail_error(run->ctx, &err);
-	}
-	ms = (now_ms() - began) / (double)n;
-	if (status == T2L_OK)
-		while (done < n && finish_job(run, &jobs[done], first + done, adapters[done], ms))
-			done++;
-	for (size_t i = 0; adapters != NULL && i < n; i++)
-		t2l_adapter_close(adapters[i]);
+	return true;
+}
+
+/* Embeds and generates the portion's jobs at once; nothing is written yet. */
+static bool
+make_portion(struct run *run, struct portion *portion, const float *given)
+{
+	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
+	float *embeddings = calloc(portion->n * size, sizeof *embeddings);
+	const char **tasks = calloc(portion->n, sizeof *tasks);
+	double began = now_ms();
+	struct t2l_error err;
+	bool fine;
+
+	portion->run = run;
+	portion->adapters = calloc(portion->n, sizeof(struct t2l_adapter *));
+	fine = embeddings != NULL && tasks != NULL && portion->adapters != NULL;
+	if (!fine)
+		context_fail(run->ctx, "out of memory");
+	for (size_t i = 0; i < portion->n && fine; i++)
+		tasks[i] = portion->jobs[i].task;
+	fine = fine && embed_portion(run, portion, given, embeddings);
+	if (fine && t2l_hypernet_generate_many(run->hypernet, embeddings, tasks, portion->n,
+			portion->adapters, &err) != T2L_OK)
+		fine = (context_fail_error(run->ctx, &err), false);
+	portion->ms = (now_ms() - began) / (double)portion->n;
+	for (size_t i = 0; i < portion->n && fine; i++)
+		fine = refine(run, &portion->adapters[i]) && check(run, portion->adapters[i]);
 	free(embeddings);
-	free(adapters);
 	free(tasks);
-	return done == n;
+	return fine;
+}
+
+static size_t
+jobs_at_once(const struct run *run)
+{
+	int64_t wanted = option_integer(run->options, "workers");
+	int64_t most = MAX_PORTION_NUMBERS / t2l_hypernet_facts(run->hypernet)->adapter_numbers;
+
+	if (wanted == 0)
+		wanted = DEFAULT_WORKERS;
+	if (most < 1)
+		most = 1;
+	return (size_t)(wanted < most ? wanted : most);
 }
 
 static int
 run_all(struct run *run, const struct jobs *jobs, const float *given)
 {
-	size_t at_once = (size_t)option_integer(run->options, "workers");
+	size_t at_once = jobs_at_once(run), n;
 	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
+	struct portion before = { 0 }, now = { 0 };
+	bool fine = true, stopped = false;
 
-	if (at_once == 0)
-		at_once = DEFAULT_WORKERS;
-	for (size_t i = 0; i < jobs->n; i += at_once) {
-		size_t n = jobs->n - i < at_once ? jobs->n - i : at_once;
-
-		if (atomic_load(run->ctx->cancelled))
-			return context_fail(
-				   run->ctx, "interrupted after %zu of %zu tasks", i, jobs->n) +
-			       129;
+	for (size_t i = 0; i < jobs->n && fine; i += n) {
+		n = jobs->n - i < at_once ? jobs->n - i : at_once;
+		stopped = atomic_load(run->ctx->cancelled);
+		if (stopped)
+			break;
 		if (jobs->n > at_once)
 			progress(run->ctx, "generating", (double)i, (double)jobs->n, NULL, -1);
-		if (!run_some(run, jobs->items + i, i, n, given ? given + i * size : NULL))
+		now = (struct portion){ .jobs = jobs->items + i, .first = i, .n = n };
+		fine = make_portion(run, &now, given ? given + i * size : NULL);
+		/* What is done is told, whatever became of the next. */
+		if (!finish_portion(&before) || !fine) {
+			portion_release(&now);
 			return 1;
+		}
+		before = now;
+		start_writing(&before, i + n == jobs->n);
 	}
-	return 0;
+	n = before.first + before.n;
+	if (!finish_portion(&before))
+		return 1;
+	return stopped
+		   ? context_fail(run->ctx, "interrupted after %zu of %zu tasks", n, jobs->n) + 129
+		   : 0;
 }
 
 /* ---- what is asked for ---- */

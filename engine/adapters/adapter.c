@@ -135,6 +135,39 @@ allocate(struct t2l_adapter *adapter, struct t2l_error *err)
 	return T2L_OK;
 }
 
+struct adapter_block *
+adapter_block_make(void *memory, void (*release)(void *memory))
+{
+	struct adapter_block *block = malloc(sizeof *block);
+
+	if (block != NULL)
+		*block = (struct adapter_block){ 1, release, memory };
+	return block;
+}
+
+void
+adapter_block_release(struct adapter_block *block)
+{
+	if (block == NULL || __atomic_sub_fetch(&block->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	block->release(block->memory);
+	free(block);
+}
+
+/* The numbers stay where they are. */
+static void
+adopt(struct t2l_adapter *adapter, struct adapter_block *block)
+{
+	__atomic_add_fetch(&block->references, 1, __ATOMIC_RELAXED);
+	adapter->block = block;
+	for (size_t i = 0; i < adapter->n_modules; i++) {
+		struct adapter_module *module = &adapter->modules[i];
+
+		place(&module->a, module->rank, module->a.data);
+		place(&module->bt, module->rank, module->bt.data);
+	}
+}
+
 /* ---- labels ---- */
 
 #define N_LABELS 9 /* those of adapter_labels and the list of modules */
@@ -223,8 +256,9 @@ set_facts(struct t2l_adapter *adapter, bool use_rslora, struct t2l_error *err)
 }
 
 enum t2l_status
-adapter_create(const struct adapter_module *modules, size_t n_modules, bool use_rslora,
-    const struct adapter_labels *labels, struct t2l_adapter **out, struct t2l_error *err)
+adapter_create_in(struct adapter_block *block, const struct adapter_module *modules,
+    size_t n_modules, bool use_rslora, const struct adapter_labels *labels,
+    struct t2l_adapter **out, struct t2l_error *err)
 {
 	struct t2l_adapter *adapter = calloc(1, sizeof *adapter);
 	enum t2l_status status;
@@ -242,8 +276,10 @@ adapter_create(const struct adapter_module *modules, size_t n_modules, bool use_
 	for (size_t i = 0; i < n_modules; i++)
 		normalise_place(&adapter->modules[i]);
 	qsort(adapter->modules, n_modules, sizeof *modules, compare_modules);
+	if (block != NULL)
+		adopt(adapter, block);
 	if ((status = check_modules(adapter->modules, n_modules, err)) != T2L_OK ||
-	    (status = allocate(adapter, err)) != T2L_OK ||
+	    (status = block == NULL ? allocate(adapter, err) : T2L_OK) != T2L_OK ||
 	    (status = set_facts(adapter, use_rslora, err)) != T2L_OK ||
 	    (status = set_labels(adapter, labels, err)) != T2L_OK) {
 		t2l_adapter_close(adapter);
@@ -251,6 +287,13 @@ adapter_create(const struct adapter_module *modules, size_t n_modules, bool use_
 	}
 	*out = adapter;
 	return T2L_OK;
+}
+
+enum t2l_status
+adapter_create(const struct adapter_module *modules, size_t n_modules, bool use_rslora,
+    const struct adapter_labels *labels, struct t2l_adapter **out, struct t2l_error *err)
+{
+	return adapter_create_in(NULL, modules, n_modules, use_rslora, labels, out, err);
 }
 
 /* ---- sealing ---- */
@@ -341,6 +384,7 @@ t2l_adapter_close(struct t2l_adapter *adapter)
 	} else {
 		free(adapter->modules);
 		free(adapter->memory);
+		adapter_block_release(adapter->block);
 		free(adapter->tensor_names);
 	}
 	free(adapter->labels);
@@ -374,6 +418,7 @@ t2l_adapter_relabel(const struct t2l_adapter *adapter, const char *name, const c
 	}
 	copy->references = 1;
 	copy->memory = NULL;
+	copy->block = NULL;
 	copy->numbers = t2l_adapter_ref(adapter->numbers != NULL ? adapter->numbers : adapter);
 	*out = copy;
 	return T2L_OK;

@@ -31,13 +31,22 @@ struct adapter_module {
 	struct tensor bt; /* [rank, out] f32 */
 };
 
+/* Memory that holds the numbers of several adapters, made together and mostly closed together: it
+ * is given back with the last of them. */
+struct adapter_block {
+	int references; /* atomic */
+	void (*release)(void *memory);
+	void *memory;
+};
+
 struct t2l_adapter {
 	struct t2l_adapter_facts facts; /* its strings are owned */
 	struct adapter_module *modules; /* sorted by layer, module, expert */
 	size_t n_modules;
 	int references;		     /* atomic */
 	struct t2l_adapter *numbers; /* a relabelled copy shares these modules, or NULL */
-	float *memory;		     /* the numbers; NULL in a relabelled copy */
+	float *memory;		     /* the numbers; NULL in a relabelled copy or a block */
+	struct adapter_block *block; /* where the numbers lie with those of others, or NULL */
 	char *labels;		     /* the strings of facts */
 	char (*tensor_names)[ADAPTER_NAME_SIZE]; /* A and B of every module, in turn; with the
 						    numbers */
@@ -55,6 +64,16 @@ struct adapter_labels {
 enum t2l_status adapter_create(const struct adapter_module *modules, size_t n_modules,
     bool use_rslora, const struct adapter_labels *labels, struct t2l_adapter **adapter,
     struct t2l_error *err);
+/* The same over numbers that lie in BLOCK, of which the adapter becomes one more holder: the data
+ * of MODULES are set, and nothing is copied. */
+enum t2l_status adapter_create_in(struct adapter_block *block, const struct adapter_module *modules,
+    size_t n_modules, bool use_rslora, const struct adapter_labels *labels,
+    struct t2l_adapter **adapter, struct t2l_error *err);
+/* A block with one holder, its maker. NULL when out of memory; MEMORY is then the caller's still.
+ */
+struct adapter_block *adapter_block_make(void *memory, void (*release)(void *memory));
+/* One holder less. */
+void adapter_block_release(struct adapter_block *block);
 /* Checks that all numbers are finite and fills in the hash; to be called once they are filled in.
  *
  * The hash is SHA-256 over the modules in order, each a line "LAYER MODULE RANK IN OUT SCALE"

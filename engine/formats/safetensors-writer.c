@@ -327,6 +327,8 @@ safetensors_writer_floats(struct safetensors_writer *writer, const float *values
 	enum t2l_status status = T2L_OK;
 	uint8_t chunk[CHUNK * sizeof(float)];
 
+	if (dtype == DTYPE_F32) /* they are what the file holds */
+		return safetensors_writer_bytes(writer, values, (size_t)n * sizeof *values, err);
 	for (int64_t i = 0; i < n && status == T2L_OK; i += CHUNK) {
 		int64_t part = n - i < CHUNK ? n - i : CHUNK;
 

@@ -15,6 +15,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/hypernet/network.h"
 #include "engine/tensor/tape.h"
@@ -23,7 +24,7 @@
 #define ROPE_THETA 10000.0
 
 struct pass {
-	struct ops *ops;
+	struct ops *ops, *results; /* where the heads' numbers go; mostly the same */
 	const struct hypernet_network *network;
 	const struct hypernet_config *config;
 	int64_t n_parts, n_tasks, n_pairs, n_rank_rows; /* s, T, T*N, r or 1 */
@@ -220,49 +221,94 @@ rows_of(const struct pass *pass, struct tensor *x, int64_t first, int64_t n)
 	    x->grad != NULL ? x->grad + first * cols : NULL);
 }
 
+/* Of each bundle of BUNDLE rows of a parameter the first N, as a parameter of its own. */
+static struct tensor *
+rows_of_bundles(const struct pass *pass, struct tensor *x, int64_t bundle, int64_t n)
+{
+	int64_t cols = x->n_dims == 1 ? 1 : tensor_cols(x), n_bundles = x->shape[0] / bundle;
+	int64_t shape[] = { n_bundles * n, cols };
+	size_t row_bytes = dtype_row_bytes(x->dtype, cols);
+	char *rows = arena_alloc(ops_arena(pass->ops), (size_t)shape[0] * row_bytes);
+
+	if (rows == NULL)
+		return ops_out_of_memory(pass->ops);
+	for (int64_t i = 0; i < n_bundles; i++)
+		memcpy(rows + (size_t)(i * n) * row_bytes,
+		    (const char *)x->data + (size_t)(i * bundle) * row_bytes,
+		    (size_t)n * row_bytes);
+	return ops_wrap(pass->ops, x->dtype, x->n_dims, shape, rows, NULL);
+}
+
+/* Which of a head's rows give one part of its module type's adapters: the first WIDTH of each
+ * bundle of BUNDLE, from row FIRST on. */
+struct head_rows {
+	int64_t first, n, bundle, width;
+};
+
+static struct head_rows
+rows_of_part(const struct hypernet_config *config, int module, int part)
+{
+	const int64_t in = config->in[module], out = config->out[module];
+	const int64_t width = part == 0 ? in : out;
+	const int64_t per_row = config->rowwise ? 1 : config->rank;
+
+	/* With a part each they are the first (A) or last (B), in S the first WIDTH. */
+	if (!config->shared_head || config->rowwise)
+		return (struct head_rows){ config->shared_head || part == 0 ? 0 : per_row * in,
+			per_row * width, width, width };
+	return (struct head_rows){ 0, per_row * (in > out ? in : out), in > out ? in : out, width };
+}
+
+/* The wanted rows of a head's weight or bias, a view where they lie together. */
+static struct tensor *
+take_rows(const struct pass *pass, struct tensor *x, const struct head_rows *rows)
+{
+	if (rows->width == rows->bundle || pass->ops->recording)
+		return rows_of(pass, x, rows->first, rows->n);
+	return rows_of_bundles(pass, x, rows->bundle, rows->width);
+}
+
 /* A (part 0) or B transposed (part 1) of one module type: [T, N, r, width]. Only the rows of the
- * head that are wanted are multiplied: with a part each they are the first (A) or last (B), in S
- * the first WIDTH. M's head has r times max(in, out) rows, each cut to WIDTH. */
+ * head that are wanted are multiplied. M's head has r times max(in, out) rows, of which the first
+ * WIDTH of each bundle count: they are brought together, or (while recording, so that gradients
+ * find their way) all are multiplied and the columns cut. */
 static struct tensor *
 head(const struct pass *pass, struct tensor *t, int module, int part)
 {
 	const struct hypernet_config *config = pass->config;
-	const int64_t in = config->in[module], out = config->out[module];
-	const int64_t width = part == 0 ? in : out, widest = in > out ? in : out;
-	const bool cut = config->shared_head && !config->rowwise && width < widest;
-	const int64_t per_row =
-	    config->rowwise ? 1 : config->rank; /* rank rows from one row of t */
-	const int64_t first = config->shared_head || part == 0 ? 0 : per_row * in;
-	const int64_t n_first = per_row * (cut ? widest : width);
+	const struct head_rows rows = rows_of_part(config, module, part);
 	const int64_t n_rows = pass->n_pairs * pass->n_rank_rows;
 	const int64_t at = (config->shared_head ? part : 0) * config->n_modules + module;
 	const int64_t t_shape[] = { n_rows, config->head_in_size };
-	const int64_t wide_shape[] = { n_rows * per_row, widest };
-	const int64_t shape[] = { pass->n_tasks, config->n_layers, config->rank, width };
+	const int64_t wide_shape[] = { n_rows * (rows.n / rows.bundle), rows.bundle };
+	const int64_t shape[] = { pass->n_tasks, config->n_layers, config->rank, rows.width };
 	const char *name = module_name(config->modules[module]);
 	struct tensor *w, *bias = NULL, *y;
 	char key[96];
 
 	snprintf(key, sizeof key, "heads.%s.weight", name);
-	w = rows_of(pass, hypernet_find(pass->network, key), first, n_first);
+	w = take_rows(pass, hypernet_find(pass->network, key), &rows);
 	if (config->head_bias) {
 		snprintf(key, sizeof key, "heads.%s.bias", name);
-		bias = rows_of(pass, hypernet_find(pass->network, key), first, n_first);
+		bias = take_rows(pass, hypernet_find(pass->network, key), &rows);
 	}
 	t = op_view(pass->ops, t, at * n_rows * config->head_in_size, 2, t_shape);
-	y = op_linear(pass->ops, t, w, bias);
-	if (cut)
-		y = op_slice_columns(pass->ops, op_view(pass->ops, y, 0, 2, wide_shape), 0, width);
-	return op_view(pass->ops, y, 0, 4, shape);
+	y = op_linear(pass->results, t, w, bias);
+	if (pass->ops->recording && rows.width < rows.bundle)
+		y = op_slice_columns(
+		    pass->ops, op_view(pass->ops, y, 0, 2, wide_shape), 0, rows.width);
+	return op_view(pass->results, y, 0, 4, shape);
 }
 
-bool
-hypernet_forward(struct ops *ops, const struct hypernet_network *network, struct tensor *embeddings,
-    uint64_t dropout_seed, struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES])
+static bool
+forward(struct ops *ops, struct ops *results, const struct hypernet_network *network,
+    struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
+    struct tensor *bt[N_MODULES])
 {
 	const struct hypernet_config *config = &network->config;
 	struct pass pass = {
 		.ops = ops,
+		.results = results,
 		.network = network,
 		.config = config,
 		.n_parts = config->shared_head ? 2 : 1,
@@ -301,5 +347,19 @@ hypernet_forward(struct ops *ops, const struct hypernet_network *network, struct
 		a[i] = head(&pass, z, i, 0);
 		bt[i] = head(&pass, z, i, 1);
 	}
-	return ops_status(ops, NULL) == T2L_OK;
+	return ops_status(ops, NULL) == T2L_OK && ops_status(results, NULL) == T2L_OK;
+}
+
+bool
+hypernet_forward(struct ops *ops, const struct hypernet_network *network, struct tensor *embeddings,
+    uint64_t dropout_seed, struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES])
+{
+	return forward(ops, ops, network, embeddings, dropout_seed, a, bt);
+}
+
+bool
+hypernet_forward_into(struct ops *ops, struct ops *results, const struct hypernet_network *network,
+    struct tensor *embeddings, struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES])
+{
+	return forward(ops, results, network, embeddings, 0, a, bt);
 }

@@ -12,19 +12,92 @@
 #include "engine/hypernet/network.h"
 #include "engine/models/model.h"
 
-/* Adapters made in one pass hold at most this many numbers (256 MB), so that a long list needs no
- * more memory than a short one. */
-#define MAX_NUMBERS_A_PASS (INT64_C(1) << 26)
+/* Adapters made in one pass hold at most this many numbers (100 MB), so that a long list needs no
+ * more memory than a short one. More would not be faster: of a base of 32 layers that is 7 tasks,
+ * 224 rows, which the matrix product handles in one strip. */
+#define MAX_NUMBERS_A_PASS (INT64_C(24) << 20)
 #define MAX_TASKS_A_PASS 64
+
+/* Memory of a pass whose adapters are closed, kept for the next: fresh pages cost as much as a
+ * third of the arithmetic. The hypernet and every block of adapters hold it. */
+struct spare {
+	int references;	     /* atomic */
+	struct ops *results; /* atomic; NULL: none is kept */
+};
 
 struct t2l_hypernet {
 	struct t2l_engine *engine;
 	struct hypernet_network *network; /* owned */
 	struct ops *ops;		  /* owned; used under the engine's lock only */
+	struct spare *spare;
 	struct t2l_hypernet_facts facts;
 };
 
+/* ---- memory of passes ---- */
+
+static void
+spare_release(struct spare *spare)
+{
+	if (spare == NULL || __atomic_sub_fetch(&spare->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	ops_free(spare->results);
+	free(spare);
+}
+
+/* What a block of adapters holds. */
+struct results {
+	struct ops *ops;
+	struct spare *spare;
+};
+
+static void
+results_release(void *memory)
+{
+	struct results *results = memory;
+
+	ops_free(__atomic_exchange_n(&results->spare->results, results->ops, __ATOMIC_ACQ_REL));
+	spare_release(results->spare);
+	free(results);
+}
+
+/* Room for a pass: an empty context in a block. NULL when out of memory. */
+static struct adapter_block *
+results_make(struct t2l_hypernet *hypernet, struct ops **ops)
+{
+	struct results *results = malloc(sizeof *results);
+	struct adapter_block *block = NULL;
+
+	if (results == NULL)
+		return NULL;
+	*ops = __atomic_exchange_n(&hypernet->spare->results, NULL, __ATOMIC_ACQ_REL);
+	if (*ops == NULL)
+		*ops = ops_create(engine_backend(hypernet->engine));
+	else
+		ops_reset(*ops);
+	*results = (struct results){ *ops, hypernet->spare };
+	if (*ops != NULL)
+		block = adapter_block_make(results, results_release);
+	if (block == NULL) {
+		ops_free(*ops);
+		free(results);
+		return NULL;
+	}
+	__atomic_add_fetch(&hypernet->spare->references, 1, __ATOMIC_RELAXED);
+	return block;
+}
+
 /* ---- opening ---- */
+
+/* Of each adapter it makes. */
+static int64_t
+numbers_of(const struct hypernet_config *config)
+{
+	int64_t n = 0;
+
+	for (int i = 0; i < config->n_modules; i++)
+		n += config->in[i] + config->out[i];
+	return n * config->rank * config->n_layers;
+}
 
 static void
 fill_facts(struct t2l_hypernet *hypernet, const struct hypernet_origin *origin)
@@ -50,6 +123,7 @@ fill_facts(struct t2l_hypernet *hypernet, const struct hypernet_origin *origin)
 	for (int i = 0; i < config->n_modules; i++)
 		used += (size_t)snprintf(facts->modules + used, sizeof facts->modules - used,
 		    "%s%s", i > 0 ? "," : "", module_name(config->modules[i]));
+	facts->adapter_numbers = numbers_of(config);
 	for (size_t i = 0; i < network->n_parameters; i++)
 		facts->n_parameters += tensor_count(&network->parameters[i].tensor);
 }
@@ -62,11 +136,13 @@ t2l_hypernet_open(
 	struct hypernet_origin origin;
 	enum t2l_status status;
 
-	if (hypernet == NULL || (hypernet->ops = ops_create(engine_backend(engine))) == NULL) {
+	if (hypernet == NULL || (hypernet->ops = ops_create(engine_backend(engine))) == NULL ||
+	    (hypernet->spare = calloc(1, sizeof *hypernet->spare)) == NULL) {
 		t2l_hypernet_close(hypernet);
 		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
 	}
 	hypernet->engine = engine;
+	hypernet->spare->references = 1;
 	status = hypernet_load(path, &hypernet->network, &origin, hypernet->facts.fingerprint, err);
 	if (status != T2L_OK) {
 		t2l_hypernet_close(hypernet);
@@ -130,6 +206,7 @@ t2l_hypernet_close(struct t2l_hypernet *hypernet)
 		return;
 	hypernet_free(hypernet->network);
 	ops_free(hypernet->ops);
+	spare_release(hypernet->spare);
 	free(hypernet);
 }
 
@@ -249,25 +326,33 @@ t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *enco
 
 /* ---- embedding -> adapter ---- */
 
-static int64_t
-numbers_of(const struct hypernet_config *config)
-{
-	int64_t n = 0;
+/* What one pass gave: for module type i a[i] [tasks, layers, rank, in], bt[i] [.., out], and the
+ * memory that they lie in. */
+struct made {
+	struct tensor *a[N_MODULES], *bt[N_MODULES];
+	struct adapter_block *block;
+};
 
-	for (int i = 0; i < config->n_modules; i++)
-		n += config->in[i] + config->out[i];
-	return n * config->rank * config->n_layers;
+/* The numbers of layer LAYER of task TASK out of x [tasks, layers, rank, cols]; they stay there. */
+static struct tensor
+of_layer(const struct tensor *x, int64_t task, int64_t layer)
+{
+	struct tensor part = { .data = tensor_f32(x) +
+				       (task * x->shape[1] + layer) * x->shape[2] * x->shape[3] };
+
+	part.shape[1] = x->shape[3];
+	return part;
 }
 
-/* An empty adapter of the hypernet's shape. */
+/* The adapter of one task, over the numbers as they lie. */
 static enum t2l_status
-make_adapter(const struct t2l_hypernet *hypernet, const char *task, struct t2l_adapter **out,
-    struct t2l_error *err)
+make_adapter(const struct t2l_hypernet *hypernet, const struct made *made, int64_t task,
+    const char *label, struct t2l_adapter **out, struct t2l_error *err)
 {
 	const struct hypernet_config *config = &hypernet->network->config;
 	const size_t n = (size_t)config->n_layers * (size_t)config->n_modules;
 	const struct adapter_labels labels = {
-		.task = task,
+		.task = label,
 		.base_name = hypernet->facts.base_name,
 		.base_fingerprint = hypernet->facts.base_fingerprint,
 		.hypernet = hypernet->facts.fingerprint,
@@ -279,68 +364,63 @@ make_adapter(const struct t2l_hypernet *hypernet, const char *task, struct t2l_a
 	if (modules == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
 	for (size_t i = 0; i < n; i++) {
-		int module = (int)(i % (size_t)config->n_modules);
+		int type = (int)(i % (size_t)config->n_modules);
+		int layer = (int)(i / (size_t)config->n_modules);
 
-		modules[i].layer = (int)(i / (size_t)config->n_modules);
-		modules[i].module = config->modules[module];
+		modules[i].layer = layer;
+		modules[i].module = config->modules[type];
 		modules[i].rank = config->rank;
 		modules[i].alpha = config->lora_alpha;
-		modules[i].a.shape[1] = config->in[module];
-		modules[i].bt.shape[1] = config->out[module];
+		modules[i].a = of_layer(made->a[type], task, layer);
+		modules[i].bt = of_layer(made->bt[type], task, layer);
+		hypernet_finish(hypernet->network, type, 0, layer, modules[i].a.data);
+		hypernet_finish(hypernet->network, type, 1, layer, modules[i].bt.data);
 	}
-	status = adapter_create(modules, n, config->use_rslora, &labels, out, err);
+	status = adapter_create_in(made->block, modules, n, config->use_rslora, &labels, out, err);
 	free(modules);
 	return status;
 }
 
-/* The numbers of layer LAYER of task TASK out of x [tasks, layers, rank, cols]. */
-static void
-take_layer(const struct tensor *x, int64_t task, int64_t layer, struct tensor *into)
-{
-	int64_t n = x->shape[2] * x->shape[3];
-
-	memcpy(into->data, tensor_f32(x) + (task * x->shape[1] + layer) * n,
-	    (size_t)n * sizeof(float));
-}
-
-static void
-fill_adapter(const struct hypernet_network *network, struct tensor *const a[N_MODULES],
-    struct tensor *const bt[N_MODULES], int64_t task, struct t2l_adapter *adapter)
-{
-	for (size_t i = 0; i < adapter->n_modules; i++) {
-		struct adapter_module *module = &adapter->modules[i];
-		int type = 0;
-
-		while (network->config.modules[type] != module->module)
-			type++;
-		take_layer(a[type], task, module->layer, &module->a);
-		take_layer(bt[type], task, module->layer, &module->bt);
-		hypernet_finish(network, type, 0, module->layer, tensor_f32(&module->a));
-		hypernet_finish(network, type, 1, module->layer, tensor_f32(&module->bt));
-	}
-}
-
-/* One pass for N tasks; the engine is locked. */
+/* One pass for N tasks; the engine is locked. The caller releases the block. */
 static enum t2l_status
-generate_locked(struct t2l_hypernet *hypernet, const float *embeddings, const char *const *tasks,
-    size_t n, struct t2l_adapter **adapters, struct t2l_error *err)
+run_pass(struct t2l_hypernet *hypernet, const float *embeddings, size_t n, struct made *made,
+    struct t2l_error *err)
 {
-	const struct hypernet_config *config = &hypernet->network->config;
-	const int64_t shape[] = { (int64_t)n, config->embedding_size };
-	struct tensor *a[N_MODULES], *bt[N_MODULES], *x;
-	enum t2l_status status = T2L_OK;
+	const int64_t shape[] = { (int64_t)n, hypernet->network->config.embedding_size };
+	struct ops *results;
+	struct tensor *x;
+	enum t2l_status status;
 
+	if ((made->block = results_make(hypernet, &results)) == NULL)
+		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
 	ops_reset(hypernet->ops);
 	x = ops_tensor(hypernet->ops, 2, shape, false);
 	if (x != NULL)
 		memcpy(x->data, embeddings, (size_t)tensor_count(x) * sizeof(float));
-	if (!hypernet_forward(hypernet->ops, hypernet->network, x, 0, a, bt))
-		return ops_status(hypernet->ops, err);
+	if (hypernet_forward_into(hypernet->ops, results, hypernet->network, x, made->a, made->bt))
+		return T2L_OK;
+	status = ops_status(hypernet->ops, err);
+	return status != T2L_OK ? status : ops_status(results, err);
+}
+
+/* N tasks at once. */
+static enum t2l_status
+generate_some(struct t2l_hypernet *hypernet, const float *embeddings, const char *const *tasks,
+    size_t n, struct t2l_adapter **adapters, struct t2l_error *err)
+{
+	struct made made = { .block = NULL };
+	enum t2l_status status;
+
+	engine_lock(hypernet->engine);
+	status = run_pass(hypernet, embeddings, n, &made, err);
+	engine_unlock(hypernet->engine);
 	for (size_t i = 0; i < n && status == T2L_OK; i++) {
-		status = make_adapter(hypernet, tasks != NULL ? tasks[i] : NULL, &adapters[i], err);
+		status = make_adapter(hypernet, &made, (int64_t)i, tasks != NULL ? tasks[i] : NULL,
+		    &adapters[i], err);
 		if (status == T2L_OK)
-			fill_adapter(hypernet->network, a, bt, (int64_t)i, adapters[i]);
+			status = adapter_seal(adapters[i], err);
 	}
+	adapter_block_release(made.block);
 	return status;
 }
 
@@ -349,7 +429,7 @@ t2l_hypernet_generate_many(struct t2l_hypernet *hypernet, const float *task_embe
     const char *const *tasks, size_t n, struct t2l_adapter **out, struct t2l_error *err)
 {
 	const size_t size = (size_t)hypernet->facts.embedding_size;
-	int64_t per_pass = MAX_NUMBERS_A_PASS / numbers_of(&hypernet->network->config);
+	int64_t per_pass = MAX_NUMBERS_A_PASS / hypernet->facts.adapter_numbers;
 	struct t2l_adapter **adapters = calloc(n > 0 ? n : 1, sizeof(struct t2l_adapter *));
 	enum t2l_status status = T2L_OK;
 
@@ -361,12 +441,8 @@ t2l_hypernet_generate_many(struct t2l_hypernet *hypernet, const float *task_embe
 		per_pass = MAX_TASKS_A_PASS;
 	for (size_t i = 0, some; i < n && status == T2L_OK; i += some) {
 		some = n - i < (size_t)per_pass ? n - i : (size_t)per_pass;
-		engine_lock(hypernet->engine);
-		status = generate_locked(hypernet, task_embeddings + i * size,
+		status = generate_some(hypernet, task_embeddings + i * size,
 		    tasks != NULL ? tasks + i : NULL, some, adapters + i, err);
-		engine_unlock(hypernet->engine);
-		for (size_t j = i; j < i + some && status == T2L_OK; j++)
-			status = adapter_seal(adapters[j], err);
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (status == T2L_OK)

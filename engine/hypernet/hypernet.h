@@ -97,6 +97,11 @@ void hypernet_initialise(struct hypernet_network *network, uint64_t seed);
 bool hypernet_forward(struct ops *ops, const struct hypernet_network *network,
     struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
     struct tensor *bt[N_MODULES]);
+/* The same without dropout and without recording, the results in another context's memory: they
+ * outlive OPS, and nothing else is there. */
+bool hypernet_forward_into(struct ops *ops, struct ops *results,
+    const struct hypernet_network *network, struct tensor *embeddings, struct tensor *a[N_MODULES],
+    struct tensor *bt[N_MODULES]);
 
 /* The heads' numbers of module type MODULE, part 0 (A) or 1 (B transposed), layer LAYER, turned in
  * place into those of the adapter. VALUES [rank, in or out]. */

@@ -74,6 +74,42 @@ the_size_of_a_batch_does_not_change_an_adapter() {
 	done
 }
 
+a_batch_that_fails_tells_what_it_has_written() {
+	printf '%s\n' '{"task":"write the plural","output":"a.safetensors"}' \
+		'{"task":"write the plural","output":"b.safetensors"}' \
+		'{"task":"write the plural","output":"no-folder/c.safetensors"}' \
+		'{"task":"write the plural","output":"d.safetensors"}' >tasks.jsonl
+	for workers in 1 2 4; do
+		ends 1 generate --batch-file tasks.jsonl --workers $workers --json
+		lines out 2
+		says out '"path":"a.safetensors"' '"path":"b.safetensors"'
+		says err no-folder/c.safetensors
+		ends 0 inspect b.safetensors
+		[ ! -e d.safetensors ]
+		rm a.safetensors b.safetensors
+	done
+	printf 'write the plural\n\nwrite the plural\n \303\n' >tasks.txt
+	ends 1 generate --batch-file tasks.txt --workers 1 --output made --json
+	lines out 2
+	says err 'line 4' UTF-8
+}
+
+a_killed_batch_leaves_whole_files() {
+	for _ in $(seq 200); do echo 'write the plural of the word'; done >tasks.txt
+	"$t2l" generate --batch-file tasks.txt --workers 2 --output made >out 2>err &
+	pid=$!
+	while [ ! -e made/003-write-the-plural-of-the-word.safetensors ]; do
+		kill -0 $pid
+	done
+	kill -9 $pid
+	wait $pid || true
+	for file in made/*.safetensors; do
+		ends 0 inspect "$file"
+	done
+	ends 0 generate --batch-file tasks.txt --output made
+	lines out 200
+}
+
 generate_keeps_name_and_tags() {
 	ends 0 generate --task "write the plural" --name tagged --tag grammar --tag nouns --json
 	says out '"name":"tagged"' '"id":'
@@ -459,7 +495,8 @@ a_conversation_in_a_pipe() {
 run_tests generate_writes_a_native_file generate_writes_a_peft_directory \
 	the_same_sentence_gives_the_same_numbers each_variant_answers_rightly \
 	a_batch_file_of_sentences_fills_a_folder a_batch_file_of_json_names_its_outputs \
-	the_size_of_a_batch_does_not_change_an_adapter generate_keeps_name_and_tags \
+	the_size_of_a_batch_does_not_change_an_adapter a_batch_that_fails_tells_what_it_has_written \
+	a_killed_batch_leaves_whole_files generate_keeps_name_and_tags \
 	catalog_finds_renames_tags_and_notes catalog_removes_and_brings_back \
 	catalog_gc_deletes_what_no_row_names catalog_verify_tells_of_a_changed_file \
 	compare_prints_each_form compare_gives_what_each_lane_gives_alone merge_mixes_by_weight \

@@ -162,6 +162,41 @@ many_at_once_are_each_alone(void **state)
 	t2l_hypernet_close(hypernet);
 }
 
+/* Their numbers lie together, and the memory of closed ones is used again. */
+static void
+adapters_outlive_their_hypernet_and_one_another(void **state)
+{
+	struct t2l_hypernet *hypernet = open_hypernet("L_sft");
+	struct t2l_adapter *kept[3], *later, *other;
+	char first_hash[65];
+	size_t n;
+	float *embeddings = golden_embeddings("L_sft", &n);
+
+	(void)state;
+	assert_true(n >= 2);
+	assert_int_equal(
+	    t2l_hypernet_generate_many(hypernet, embeddings, NULL, 2, kept, NULL), T2L_OK);
+	strcpy(first_hash, kept[0]->facts.hash);
+	assert_int_equal(t2l_adapter_relabel(kept[0], "name", NULL, &kept[2], NULL), T2L_OK);
+	t2l_adapter_close(kept[0]);
+	assert_int_equal(
+	    t2l_hypernet_generate(hypernet, embeddings + 0, NULL, &later, NULL), T2L_OK);
+	assert_string_equal(later->facts.hash, first_hash);
+	t2l_adapter_close(later);
+	assert_int_equal(
+	    t2l_hypernet_generate(hypernet,
+		embeddings + t2l_hypernet_facts(hypernet)->embedding_size, NULL, &other, NULL),
+	    T2L_OK);
+	t2l_hypernet_close(hypernet);
+	assert_int_equal(adapter_seal(kept[2], NULL), T2L_OK);
+	assert_string_equal(kept[2]->facts.hash, first_hash);
+	assert_same_numbers(other, kept[1], 0);
+	t2l_adapter_close(other);
+	t2l_adapter_close(kept[1]);
+	t2l_adapter_close(kept[2]);
+	free(embeddings);
+}
+
 static void
 an_embedding_that_is_no_number_makes_no_adapter(void **state)
 {
@@ -352,6 +387,7 @@ main(void)
 		cmocka_unit_test(the_adapter_is_the_one_the_reference_writes),
 		cmocka_unit_test(facts_say_what_the_checkpoint_is),
 		cmocka_unit_test(many_at_once_are_each_alone),
+		cmocka_unit_test(adapters_outlive_their_hypernet_and_one_another),
 		cmocka_unit_test(an_embedding_that_is_no_number_makes_no_adapter),
 		cmocka_unit_test(a_wrong_base_is_an_error_that_names_both),
 		cmocka_unit_test(a_wrong_encoder_is_an_error_that_names_both),
