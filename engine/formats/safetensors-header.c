@@ -209,10 +209,11 @@ check_places(const struct reading *r, const struct safetensors_entry *entries, s
 	return status;
 }
 
+/* MLX writes null where it has none. */
 static enum t2l_status
 check_metadata(const char *path, const cJSON *metadata, struct t2l_error *err)
 {
-	if (!cJSON_IsObject(metadata))
+	if (!cJSON_IsObject(metadata) && !cJSON_IsNull(metadata))
 		return t2l_fail(err, T2L_EFORMAT, "%s: its metadata is not a map", path);
 	for (const cJSON *item = metadata->child; item != NULL; item = item->next)
 		if (!cJSON_IsString(item)) {

@@ -9,7 +9,8 @@ EXTRA_PROGRAMS += $(BENCHES)
 CLEANFILES += $(BENCHES)
 EXTRA_DIST += tests/bench/run tests/bench/peer-tokenizers.py tests/bench/peer-merge.py
 EXTRA_DIST += tests/interop/peer-training.py tests/interop/check-demo-peft.sh \
-	tests/interop/check-exports.sh \
+	tests/interop/check-exports.sh tests/interop/check-peers.sh tests/interop/make-random-adapter.py \
+	tests/interop/peer-llama-cpp.py tests/interop/peer-mlx.py \
 	tests/interop/make-hypernet-goldens.py tests/interop/make-reference-checkpoint.py tests/interop/make-jinja-expressions.py \
 	tests/interop/make-tokenizer-stages.py
 

@@ -732,6 +732,77 @@ an_interrupted_export_leaves_nothing(void **state)
 	t2l_adapter_close(peft);
 }
 
+/* Gate and down matrices of N_EXPERTS experts of layer 1. */
+static struct t2l_adapter *
+make_experts(int n_experts)
+{
+	const struct adapter_labels none = { .name = NULL };
+	struct adapter_module modules[16] = { 0 };
+	struct t2l_adapter *adapter;
+
+	for (int i = 0; i < 2 * n_experts; i++)
+		modules[i] = (struct adapter_module){ .layer = 1,
+			.module = i % 2 == 0 ? MODULE_MIXTRAL_W1 : MODULE_MIXTRAL_W2,
+			.expert = i / 2,
+			.rank = 3,
+			.alpha = 5,
+			.a = { .shape = { 0, i % 2 == 0 ? 12 : 20 } },
+			.bt = { .shape = { 0, i % 2 == 0 ? 20 : 12 } } };
+	assert_int_equal(
+	    adapter_create(modules, 2 * (size_t)n_experts, false, &none, &adapter, NULL), T2L_OK);
+	for (size_t i = 0; i < adapter->n_modules; i++) {
+		struct adapter_module *m = &adapter->modules[i];
+
+		fill_numbers(tensor_f32(&m->a), tensor_count(&m->a), 90 + 2 * (uint32_t)i);
+		fill_numbers(tensor_f32(&m->bt), tensor_count(&m->bt), 91 + 2 * (uint32_t)i);
+	}
+	assert_int_equal(adapter_seal(adapter, NULL), T2L_OK);
+	return adapter;
+}
+
+static void
+gguf_keeps_a_layers_experts_in_one_tensor(void **state)
+{
+	static const char config[] =
+	    "{\"model_type\":\"mixtral\",\"hidden_size\":16,\"num_attention_heads\":2,"
+	    "\"num_local_experts\":4}";
+	struct t2l_adapter *all = make_experts(4), *three = make_experts(3), *read;
+	struct t2l_export_options options = { .format = "gguf" };
+	char base[1024], path[1100], output[1024];
+	struct t2l_error err = { 0 };
+	struct gguf *gguf;
+
+	(void)state;
+	snprintf(base, sizeof base, "%s", in_folder("base"));
+	snprintf(output, sizeof output, "%s", in_folder("x.gguf"));
+	snprintf(path, sizeof path, "%s/config.json", base);
+	mkdir(base, 0777);
+	assert_int_equal(atomic_write(path, config, strlen(config)), 0);
+	options.base_model = base;
+	if (t2l_adapter_export(all, output, &options, NULL, &err) != T2L_OK)
+		fail_msg("%s", err.message);
+	assert_int_equal(gguf_open(output, &gguf, NULL), T2L_OK);
+	assert_int_equal(gguf_count(gguf), 4);
+	assert_int_equal(gguf_find(gguf, "blk.1.ffn_gate_exps.weight.lora_a")->shape[0], 4);
+	assert_int_equal(gguf_find(gguf, "blk.1.ffn_down_exps.weight.lora_b")->n_dims, 3);
+	gguf_close(gguf);
+	assert_int_equal(t2l_adapter_open(output, &read, NULL), T2L_OK);
+	assert_string_equal(read->facts.hash, all->facts.hash);
+	t2l_adapter_close(read);
+	/* A stacked tensor has room for all or none. */
+	assert_fails(t2l_adapter_export(three, in_folder("y.gguf"), &options, NULL, &err),
+	    T2L_EUNSUPPORTED, "all 4");
+	options.format = "mlx";
+	assert_fails(t2l_adapter_export(all, in_folder("y"), &options, NULL, &err),
+	    T2L_EUNSUPPORTED, "mlx-lm keeps the experts");
+	unlink(output);
+	unlink(path);
+	rmdir(base);
+	assert_int_equal(files_in_folder(), 0);
+	t2l_adapter_close(all);
+	t2l_adapter_close(three);
+}
+
 static void
 what_a_precision_cannot_hold_is_refused(void **state)
 {
@@ -839,6 +910,7 @@ main(void)
 		IN_FOLDER(hf_has_seven_files_and_the_base_beside),
 		IN_FOLDER(hf_has_no_config_without_weights),
 		IN_FOLDER(an_interrupted_export_leaves_nothing),
+		IN_FOLDER(gguf_keeps_a_layers_experts_in_one_tensor),
 		IN_FOLDER(what_a_precision_cannot_hold_is_refused),
 		IN_FOLDER(a_modelfile_names_only_what_lies_beside_it),
 		IN_FOLDER(an_export_replaces_only_its_own_files),

@@ -87,6 +87,25 @@ lies_about_tensors_are_refused(void **state)
 }
 
 static void
+mlx_writes_null_where_it_has_no_metadata(void **state)
+{
+	static const char file[] = "\x54\0\0\0\0\0\0\0"
+				   "{\"__metadata__\":null,"
+				   "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"
+				   "          "
+				   "\0\0\x80?";
+	struct t2l_error error;
+	struct safetensors *st;
+
+	(void)state;
+	if (safetensors_parse(file, sizeof file - 1, "x", &st, &error) != T2L_OK)
+		fail_msg("%s", error.message);
+	assert_int_equal(safetensors_metadata_count(st), 0);
+	assert_non_null(safetensors_find(st, "a"));
+	safetensors_close(st);
+}
+
+static void
 lies_about_the_header_are_refused(void **state)
 {
 	static const char not_json[] = "\x02\0\0\0\0\0\0\0[]";
@@ -496,6 +515,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lies_about_tensors_are_refused),
+		cmocka_unit_test(mlx_writes_null_where_it_has_no_metadata),
 		cmocka_unit_test(lies_about_the_header_are_refused),
 		cmocka_unit_test(hostile_names_are_made_visible_in_messages),
 		cmocka_unit_test(every_dtype_of_the_format_is_listed),
