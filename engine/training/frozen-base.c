@@ -69,11 +69,13 @@ add_size(void *user, const struct weight_slot *slot, struct t2l_error *err)
 }
 
 void
-frozen_base_estimate(struct base_model *base, struct t2l_train_estimate *estimate)
+frozen_base_estimate(
+    struct base_model *base, uint64_t mapped_bytes, struct t2l_train_estimate *estimate)
 {
 	struct sizes sizes = { base, estimate };
 
 	decoder_each_weight(&base->decoder, &decoder_names_hf, add_size, &sizes, NULL);
 	/* Narrowing saved as much as it left, and that is in memory already. */
-	estimate->rest -= base->facts.weight_bytes - estimate->base;
+	mapped_bytes += base->facts.weight_bytes - estimate->base;
+	estimate->rest -= estimate->rest < mapped_bytes ? estimate->rest : mapped_bytes;
 }

@@ -12,7 +12,9 @@
  * up. */
 enum t2l_status frozen_base_narrow(struct base_model *base, struct t2l_error *err);
 
-/* Fills base and base_as_bf16; what was narrowed is taken off rest, where it was counted. */
-void frozen_base_estimate(struct base_model *base, struct t2l_train_estimate *estimate);
+/* Fills base and base_as_bf16. What is in memory of it, MAPPED_BYTES of the file and what was
+ * narrowed, is taken off rest, where it was counted. */
+void frozen_base_estimate(
+    struct base_model *base, uint64_t mapped_bytes, struct t2l_train_estimate *estimate);
 
 #endif

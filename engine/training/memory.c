@@ -5,9 +5,6 @@
 
 #include "engine/training/memory.h"
 
-/* Pages of the program and its libraries that a training touches, as measured. */
-#define PROGRAM_BYTES ((uint64_t)9 << 20)
-
 /* Numbers a row of one layer leaves on the tape: the results of decoder.c's run_layer(), in order.
  */
 static uint64_t
@@ -39,17 +36,18 @@ decoder_training_bytes(
 	return (numbers + 2 * ends) * sizeof(float);
 }
 
-uint64_t
-resident_bytes(void)
+struct residence
+residence_now(void)
 {
 	FILE *file = fopen("/proc/self/statm", "r");
-	unsigned long long all, resident, shared;
-	uint64_t bytes = PROGRAM_BYTES;
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	unsigned long long all, resident, mapped;
+	struct residence residence = { 0 };
 
 	if (file == NULL)
-		return bytes;
-	if (fscanf(file, "%llu %llu %llu", &all, &resident, &shared) == 3 && shared <= resident)
-		bytes += (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+		return residence;
+	if (fscanf(file, "%llu %llu %llu", &all, &resident, &mapped) == 3 && mapped <= resident)
+		residence = (struct residence){ (resident - mapped) * page, mapped * page };
 	fclose(file);
-	return bytes;
+	return residence;
 }

@@ -11,8 +11,11 @@
 uint64_t decoder_training_bytes(
     const struct decoder_config *config, int64_t n_rows, int64_t n_outputs, bool recompute);
 
-/* Bytes that this process has in memory beside mapped files, and the program's own pages; without
- * a system that says (Linux does): only those. */
-uint64_t resident_bytes(void);
+/* Bytes of this process in memory: its own, and pages of mapped files (the program, its libraries,
+ * what it has read of weights). Zeros where the system does not say; Linux does. */
+struct residence {
+	uint64_t own, mapped;
+};
+struct residence residence_now(void);
 
 #endif

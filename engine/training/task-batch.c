@@ -156,6 +156,21 @@ open_examples(struct task_run *run, const struct t2l_train_options *options, str
 	    run->suite, options->tasks, DATASET_TRAIN, &run->form, &length, &run->dataset, err);
 }
 
+static enum t2l_status
+open_frozen_base(
+    struct task_run *run, const struct t2l_train_options *options, struct t2l_error *err)
+{
+	const uint64_t before = residence_now().mapped;
+	enum t2l_status status = base_model_open(options->base_model, &run->base, err);
+	uint64_t after;
+
+	if (status == T2L_OK && train_dtype(options) == DTYPE_BF16)
+		status = frozen_base_narrow(run->base, err);
+	after = residence_now().mapped;
+	run->base_mapped_bytes = after > before ? after - before : 0;
+	return status;
+}
+
 enum t2l_status
 task_run_open(struct task_run *run, const struct t2l_train_options *options, struct t2l_error *err)
 {
@@ -164,12 +179,9 @@ task_run_open(struct task_run *run, const struct t2l_train_options *options, str
 	if (options->suite == NULL || options->base_model == NULL)
 		return t2l_fail(err, T2L_EINVAL, "this training wants %s",
 		    options->suite == NULL ? "a task suite (--suite)" : "a base (--base-model)");
-	if ((status = base_model_open(options->base_model, &run->base, err)) != T2L_OK ||
+	if ((status = open_frozen_base(run, options, err)) != T2L_OK ||
 	    (status = parse_modules(run, options->modules, err)) != T2L_OK ||
 	    (status = open_examples(run, options, err)) != T2L_OK)
-		return status;
-	if (train_dtype(options) == DTYPE_BF16 &&
-	    (status = frozen_base_narrow(run->base, err)) != T2L_OK)
 		return status;
 	if (options->validation > 0)
 		dataset_hold_out(&run->dataset, (double)options->validation, options->seed);
@@ -481,7 +493,7 @@ task_run_estimate(struct task_run *run, const struct t2l_train_options *options,
 	/* Parts are of whole tasks or examples: not all alike. */
 	rows = n_parts > 1 ? rows / n_parts + batch_longest_sequence(&run->batch) : rows;
 	outputs = n_parts > 1 ? outputs / n_parts + batch_longest_sequence(&run->batch) : outputs;
-	frozen_base_estimate(run->base, estimate);
+	frozen_base_estimate(run->base, run->base_mapped_bytes, estimate);
 	estimate->activations +=
 	    decoder_training_bytes(&run->base->decoder.config, rows, outputs, options->recompute);
 	return T2L_OK;

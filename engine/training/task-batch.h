@@ -42,6 +42,7 @@ struct task_run {
 	struct t2l_suite *suite;
 	struct prepared *prepared; /* where the tokens are when they were prepared; else NULL */
 	struct base_model *base;
+	uint64_t base_mapped_bytes; /* of its file, that opening it brought into memory */
 	struct text_form form;
 	struct dataset dataset;
 	struct batch batch;

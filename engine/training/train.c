@@ -22,6 +22,8 @@
 #include "engine/training/trainer.h"
 
 #define MAX_LOG_BYTES ((size_t)1 << 30)
+/* Code and scratch that only the first step brings into memory, as measured. */
+#define UNTOUCHED_BYTES ((uint64_t)2 << 20)
 
 static const struct trainer_kind *const kinds[] = {
 	[T2L_TRAIN_BASE] = &trainer_base,
@@ -499,11 +501,12 @@ static enum t2l_status
 estimate(struct loop *loop, struct t2l_train_estimate *into, struct t2l_error *err)
 {
 	struct trainer *trainer = loop->trainer;
+	const struct residence residence = residence_now();
 	uint64_t made;
 	enum t2l_status status = T2L_OK;
 
 	*into = (struct t2l_train_estimate){ .steps = trainer->options->steps,
-		.rest = resident_bytes() };
+		.rest = residence.own + residence.mapped + UNTOUCHED_BYTES };
 	for (size_t i = 0; i < trainer->parameters.n; i++) {
 		const struct parameter *parameter = &trainer->parameters.items[i];
 		int64_t n = tensor_count(parameter->tensor);

@@ -5,11 +5,13 @@
  * hypernet of design L (latent 128, head input 512, rank 8 on q and v, embeddings of 1024), f32;
  * 64 sequences of 64 tokens, each with an adapter of its own. A step is what training does:
  * forward, backward, clipping, AdamW. tests/interop/peer-training.py times the same in PyTorch.
+ * DTYPE "both" takes turns, a step of f32 and one of bf16, so that other load meets both.
  *
- * usage: bench-train-peer [STEPS [THREADS [ISA]]]
+ * usage: bench-train-peer [STEPS [THREADS [ISA [f32|bf16|both]]]]
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "engine/cpu/cpu.h"
@@ -203,24 +205,70 @@ by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void
+report(
+    const struct bench *bench, const char *dtype, double *seconds, int steps, const double *losses)
+{
+	qsort(seconds, (size_t)steps, sizeof *seconds, by_value);
+	printf("{\"bench\":\"train-peer\",\"compute_dtype\":\"%s\",\"base_parameters\":%lld,"
+	       "\"hypernet_parameters\":%lld,\"loss_first\":%.4f,\"loss_last\":%.4f,"
+	       "\"step_s_best\":%.3f,\"step_s_median\":%.3f,\"tokens_per_s_best\":%.0f,"
+	       "\"tokens_per_s_median\":%.0f,\"arena_MB\":%.0f}\n",
+	    dtype, (long long)bench->n_decoder, (long long)bench->parameters.n_numbers, losses[0],
+	    losses[1], seconds[0], seconds[steps / 2], SEQUENCES * TOKENS / seconds[0],
+	    SEQUENCES * TOKENS / seconds[steps / 2], (double)ops_peak_bytes(bench->ops) * 1e-6);
+}
+
+/* Times STEPS steps of each of N dtypes, in turns, from step WARM_UP on. */
+static void
+run(struct bench *bench, int steps, const enum dtype *dtypes, int n)
+{
+	double *seconds[2], losses[2] = { 0 };
+
+	for (int i = 0; i < n; i++)
+		seconds[i] = checked(malloc((size_t)steps * sizeof **seconds));
+	for (int step = 0; step < (WARM_UP + steps) * n; step++) {
+		int timed = step / n - WARM_UP;
+		double start = now_s();
+
+		ops_compute(bench->ops, dtypes[step % n]);
+		losses[1] = train_step(bench, step);
+		if (step == 0)
+			losses[0] = losses[1];
+		if (timed >= 0)
+			seconds[step % n][timed] = now_s() - start;
+	}
+	for (int i = 0; i < n; i++) {
+		report(bench, dtype_name(dtypes[i]), seconds[i], steps, losses);
+		if (i > 0)
+			printf("{\"bf16_to_f32_best\":%.2f,\"bf16_to_f32_median\":%.2f}\n",
+			    seconds[0][0] / seconds[1][0],
+			    seconds[0][steps / 2] / seconds[1][steps / 2]);
+	}
+	for (int i = 0; i < n; i++)
+		free(seconds[i]);
+}
+
 int
 main(int argc, char **argv)
 {
+	static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_BF16 };
+	const char *dtype = argc > 4 ? argv[4] : "f32";
+	bool both = strcmp(dtype, "both") == 0, bf16 = strcmp(dtype, "bf16") == 0;
 	int steps = argc > 1 ? atoi(argv[1]) : 7;
 	struct cpu_options cpu = { .n_threads = argc > 2 ? atoi(argv[2]) : 0,
 		.isa = argc > 3 ? argv[3] : NULL };
 	struct bench *bench = checked(calloc(1, sizeof *bench));
 	struct t2l_error err;
-	double *seconds, first = 0, last = 0;
 
-	if (steps < 1 || steps > 100000) {
-		fprintf(stderr, "usage: bench-train-peer [STEPS [THREADS [ISA]]]\n");
+	if (steps < 1 || steps > 100000 || !(both || bf16 || strcmp(dtype, "f32") == 0)) {
+		fprintf(
+		    stderr, "usage: bench-train-peer [STEPS [THREADS [ISA [f32|bf16|both]]]]\n");
 		return 2;
 	}
-	seconds = checked(malloc((size_t)steps * sizeof *seconds));
 	bench->random = random_at(1, 0, 0);
 	t2l_train_defaults(&bench->options);
-	bench->options.steps = WARM_UP + steps;
+	bench->options.steps = 2 * (WARM_UP + steps);
 	bench->options.schedule = T2L_SCHEDULE_CONSTANT;
 	bench->options.warmup_steps = 0;
 	bench->options.learning_rate = 1e-4F;
@@ -232,21 +280,6 @@ main(int argc, char **argv)
 	make_decoder(bench);
 	make_hypernet(bench);
 	make_batch(bench);
-	for (int i = 0; i < WARM_UP + steps; i++) {
-		double start = now_s(), loss = train_step(bench, i);
-
-		if (i == 0)
-			first = loss;
-		if (i >= WARM_UP)
-			seconds[i - WARM_UP] = now_s() - start;
-		last = loss;
-	}
-	qsort(seconds, (size_t)steps, sizeof *seconds, by_value);
-	printf("{\"bench\":\"train-peer\",\"base_parameters\":%lld,\"hypernet_parameters\":%lld,"
-	       "\"loss_first\":%.4f,\"loss_last\":%.4f,\"step_s_best\":%.3f,\"step_s_median\":%.3f,"
-	       "\"tokens_per_s_best\":%.0f,\"tokens_per_s_median\":%.0f,\"arena_MB\":%.0f}\n",
-	    (long long)bench->n_decoder, (long long)bench->parameters.n_numbers, first, last,
-	    seconds[0], seconds[steps / 2], SEQUENCES * TOKENS / seconds[0],
-	    SEQUENCES * TOKENS / seconds[steps / 2], (double)ops_peak_bytes(bench->ops) * 1e-6);
+	run(bench, steps, bf16 ? dtypes + 1 : dtypes, both ? 2 : 1);
 	return 0;
 }

@@ -346,6 +346,7 @@ bad_data_is_refused_by_name(void **state)
 
 struct seen {
 	double last, best;
+	int64_t best_step;
 	int n;
 };
 
@@ -356,7 +357,10 @@ note_validation(void *user, const struct t2l_train_progress *progress)
 
 	if (isfinite(progress->validation_loss)) {
 		seen->last = progress->validation_loss;
-		seen->best = seen->n++ == 0 ? seen->last : fmin(seen->best, seen->last);
+		if (seen->n++ == 0 || seen->last < seen->best) {
+			seen->best = seen->last;
+			seen->best_step = progress->step;
+		}
 	}
 	return true;
 }
@@ -375,6 +379,7 @@ the_best_of_the_validations_is_kept(void **state)
 	options.patience = 2;
 	options.steps = 400;
 	options.learning_rate = 0.3f; /* far too high: the first validations stay the best */
+	options.schedule = T2L_SCHEDULE_CONSTANT;
 	if (t2l_train(engine, &options, note_validation, &seen, &err) != T2L_OK)
 		fail_msg("%s", err.message);
 	log = read_whole_file(in_folder("best.safetensors.train-log.jsonl"), 1 << 20, NULL);
@@ -384,6 +389,11 @@ the_best_of_the_validations_is_kept(void **state)
 	assert_true(seen.n >= 3 && seen.best < seen.last);
 	assert_false(exists("best.safetensors.best"));
 	assert_false(exists("best.safetensors.checkpoint"));
+	/* A run of so many steps ends with what was kept. */
+	options.steps = seen.best_step;
+	options.output = in_folder("until-best.safetensors");
+	train(&options);
+	assert_true(difference("best.safetensors", "until-best.safetensors") == 0);
 }
 
 /* ---- reconstruction ---- */
