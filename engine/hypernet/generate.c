@@ -17,6 +17,7 @@
  * 224 rows, which the matrix product handles in one strip. */
 #define MAX_NUMBERS_A_PASS (INT64_C(24) << 20)
 #define MAX_TASKS_A_PASS 64
+#define HEADER_ROOM 65536 /* more than the headers of the tensors that a pass returns */
 
 /* Memory of a pass whose adapters are closed, kept for the next: fresh pages cost as much as a
  * third of the arithmetic. The hypernet and every block of adapters hold it. */
@@ -60,9 +61,29 @@ results_release(void *memory)
 	free(results);
 }
 
+/* An empty context whose memory is in one piece from the start, so that it can be used again. */
+static struct ops *
+results_open(struct t2l_hypernet *hypernet, size_t n_adapters)
+{
+	struct ops *ops = ops_create(engine_backend(hypernet->engine));
+	struct arena_mark empty;
+
+	if (ops == NULL)
+		return NULL;
+	empty = ops_mark(ops);
+	if (arena_alloc(ops_arena(ops),
+		n_adapters * (size_t)hypernet->facts.adapter_numbers * sizeof(float) +
+		    HEADER_ROOM) == NULL) {
+		ops_free(ops);
+		return NULL;
+	}
+	arena_rewind(ops_arena(ops), empty);
+	return ops;
+}
+
 /* Room for a pass: an empty context in a block. NULL when out of memory. */
 static struct adapter_block *
-results_make(struct t2l_hypernet *hypernet, struct ops **ops)
+results_make(struct t2l_hypernet *hypernet, size_t n_adapters, struct ops **ops)
 {
 	struct results *results = malloc(sizeof *results);
 	struct adapter_block *block = NULL;
@@ -71,7 +92,7 @@ results_make(struct t2l_hypernet *hypernet, struct ops **ops)
 		return NULL;
 	*ops = __atomic_exchange_n(&hypernet->spare->results, NULL, __ATOMIC_ACQ_REL);
 	if (*ops == NULL)
-		*ops = ops_create(engine_backend(hypernet->engine));
+		*ops = results_open(hypernet, n_adapters);
 	else
 		ops_reset(*ops);
 	*results = (struct results){ *ops, hypernet->spare };
@@ -391,7 +412,7 @@ run_pass(struct t2l_hypernet *hypernet, const float *embeddings, size_t n, struc
 	struct tensor *x;
 	enum t2l_status status;
 
-	if ((made->block = results_make(hypernet, &results)) == NULL)
+	if ((made->block = results_make(hypernet, n, &results)) == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
 	ops_reset(hypernet->ops);
 	x = ops_tensor(hypernet->ops, 2, shape, false);
