@@ -149,7 +149,10 @@ const struct architecture architectures[] = {
 	    .modules = QKV_APART | BIT(MODULE_DENSE) | BIT(MODULE_FC1) | BIT(MODULE_FC2) | ENDS,
 	    .biased = QKV_APART | BIT(MODULE_DENSE) | BIT(MODULE_FC1) | BIT(MODULE_FC2) |
 		      BIT(MODULE_HEAD),
-	    .norms = { [NORM_ATTENTION] = "input_layernorm" },
+	    .norms = { [NORM_ATTENTION] = "input_layernorm",
+		[NORM_Q] = "self_attn.q_layernorm",
+		[NORM_K] = "self_attn.k_layernorm" },
+	    .optional_head_norms = true,
 	    .layers = "model.layers",
 	    .final_norm = "model.final_layernorm",
 	    .layer_norm = true,

@@ -63,6 +63,7 @@ struct architecture {
 	uint32_t attention_biased, mlp_biased; /* with attention_bias, mlp_bias */
 	const char *layers;		       /* Hugging Face's path of the layers */
 	const char *norms[N_NORMS];	       /* and of the norms within each; NULL: not there */
+	bool optional_head_norms;	       /* those of heads are there with qk_layernorm only */
 	const char *final_norm;		       /* and of the last */
 	bool layer_norm;		       /* LayerNorm with biases instead of RMSNorm */
 	float norm_offset;		       /* RMS norms multiply by w + offset */

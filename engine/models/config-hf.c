@@ -217,11 +217,11 @@ static enum t2l_status
 refuse_variants(
     const cJSON *json, const char *path, struct decoder_config *config, struct t2l_error *err)
 {
-	bool head_norms = false, no_bias = true;
+	bool no_bias = true;
 	int64_t sparse_step = 1;
 	const cJSON *dense = NULL;
 	enum t2l_status status =
-	    json_bool(json, "qk_layernorm", JSON_OPTIONAL, path, &head_norms, err);
+	    json_bool(json, "qk_layernorm", JSON_OPTIONAL, path, &config->head_norms, err);
 
 	if (status == T2L_OK)
 		status = json_bool(json, "no_bias", JSON_OPTIONAL, path, &no_bias, err);
@@ -232,8 +232,10 @@ refuse_variants(
 		status = json_array(json, "mlp_only_layers", JSON_OPTIONAL, path, &dense, err);
 	if (status != T2L_OK)
 		return status;
-	if (head_norms)
-		return t2l_fail(err, T2L_EUNSUPPORTED, "%s: qk_layernorm is not supported", path);
+	if (config->head_norms && !config->kind->optional_head_norms)
+		return t2l_fail(err, T2L_EUNSUPPORTED,
+		    "%s: qk_layernorm is not supported with model_type '%s'", path,
+		    config->kind->name);
 	if (!no_bias)
 		return t2l_fail(err, T2L_EUNSUPPORTED, "%s: no_bias false is not supported", path);
 	if (config->n_experts > 0 && (sparse_step != 1 || (dense != NULL && dense->child != NULL)))

@@ -63,6 +63,8 @@ check_family(const struct writing *writing)
 
 	if (config->activation != kind->activation)
 		return refuse(writing, "hidden_act is not that of the family");
+	if (writing->config->head_norms)
+		return refuse(writing, "heads of q and k are normalised (qk_layernorm)");
 	if (config->n_experts > 0 && !config->renormalise)
 		return refuse(
 		    writing, "the chosen experts' weights do not add up to 1 (norm_topk_prob)");

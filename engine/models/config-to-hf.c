@@ -89,6 +89,8 @@ put_biases(struct buffer *json, const struct decoder_config *config, const char 
 		buffer_printf(json, "  \"attention_bias\": %s,\n", truth(attention));
 	if (kind->mlp_biased != 0)
 		buffer_printf(json, "  \"mlp_bias\": %s,\n", truth(mlp));
+	if (kind->optional_head_norms)
+		buffer_printf(json, "  \"qk_layernorm\": %s,\n", truth(config->head_norms));
 	return T2L_OK;
 }
 

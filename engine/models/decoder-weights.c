@@ -151,13 +151,16 @@ visit_layer(struct walk *walk, int i, struct decoder_layer *layer)
 	char path[WEIGHT_NAME_SIZE - 16];
 
 	for (int n = 0; n < N_NORMS; n++) {
-		if (kind->norms[n] == NULL)
+		bool of_heads = n == NORM_Q || n == NORM_K;
+
+		if (kind->norms[n] == NULL ||
+		    (of_heads && kind->optional_head_norms && !config->head_norms))
 			continue;
 		snprintf(path, sizeof path, "%s.%d.%s",
 		    names->layers != NULL ? names->layers : kind->layers, i,
 		    names->layers != NULL ? names->norms[n] : kind->norms[n]);
 		visit_norm(walk, path, &layer->norms[n],
-		    n == NORM_Q || n == NORM_K ? config->head_dim : config->hidden_size);
+		    of_heads ? config->head_dim : config->hidden_size);
 	}
 	for (int m = 0; m < N_MODULES; m++) {
 		enum module module = (enum module)m;

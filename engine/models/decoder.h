@@ -29,6 +29,7 @@ struct decoder_config {
 	struct rope_config rope;
 	bool rope_neighbours; /* GGUF files of the llama family */
 	float norm_offset;    /* that of KIND; 0 where a GGUF file has it in its weights */
+	bool head_norms;      /* of q and k, where KIND has them with qk_layernorm only */
 	float query_scale;    /* of q.k; 0: 1 / sqrt(head_dim) */
 	float attention_cap, final_cap;	 /* cap * tanh(x / cap) of scores and logits; 0: none */
 	int window;			 /* keys that a row sees in layers that slide; 0: all */

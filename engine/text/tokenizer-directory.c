@@ -236,8 +236,7 @@ create_with_settings(vocabulary_reader *reader, const char *bytes, size_t n_byte
 	if (status == T2L_OK)
 		status = json_bool(config, "add_prefix_space", JSON_OPTIONAL, config_name,
 		    &parts.add_space_prefix, err);
-	/* The corrected behaviour of transformers' LlamaTokenizer; without the key, the older one.
-	 */
+	/* LlamaTokenizer as transformers mended it; without the key, as SentencePiece does. */
 	if (status == T2L_OK)
 		status = json_bool(config, "legacy", JSON_OPTIONAL, config_name, &legacy, err);
 	parts.prefix_first = !legacy;

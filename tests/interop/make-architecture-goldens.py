@@ -1,8 +1,8 @@
-"""Makes tests/golden/models/{mistral-nemo,qwen3-moe,qwen1}: tiny random models and what they compute.
+"""Makes tests/golden/models/{mistral-nemo,qwen3-moe,phi-head-norms,qwen1}: tiny random models and what they compute.
 
     python3 make-architecture-goldens.py OUTPUT
 
-The first two come from transformers (with peft for the adapter), in float32 on the weights as
+All but the last come from transformers (with peft for the adapter), in float32 on the weights as
 stored, one sequence at a time, without a cache. Qwen 1 is not part of transformers: its numbers come
 from the oracle below, written from the published modelling code (fused c_attn with bias, RMSNorm,
 w1 * silu(w2), rotary halves, untied head) in float64.
@@ -95,7 +95,8 @@ def from_transformers(out, config, seed, targets):
         hooks += [layer.register_forward_hook(
             lambda _, args, y: states.append((y[0] if isinstance(y, tuple) else y).reshape(-1, config.hidden_size).clone()))
             for layer in model.model.layers]
-        hooks.append(model.model.norm.register_forward_hook(lambda _, args, y: states.append(y[0].clone())))
+        last = getattr(model.model, "final_layernorm", None) or model.model.norm
+        hooks.append(last.register_forward_hook(lambda _, args, y: states.append(y[0].clone())))
         logits_of(tokens)
         for hook in hooks:
             hook.remove()
@@ -234,7 +235,7 @@ def qwen1(out):
 
 
 def main(out):
-    from transformers import MistralConfig, Qwen3MoeConfig
+    from transformers import MistralConfig, PhiConfig, Qwen3MoeConfig
 
     common = dict(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
                   num_key_value_heads=2, max_position_embeddings=128, bos_token_id=1, eos_token_id=2)
@@ -250,6 +251,11 @@ def main(out):
                                          decoder_sparse_step=1, mlp_only_layers=[], rope_theta=1000000.0,
                                          rms_norm_eps=1e-6, tie_word_embeddings=not renormalise, **common),
                           13, ["q_proj", "v_proj"] if renormalise else None)
+    # LayerNorm of each head of q and k, which Phi has with qk_layernorm only. One layer is enough.
+    from_transformers(os.path.join(out, "phi-head-norms"),
+                      PhiConfig(qk_layernorm=True, intermediate_size=32, partial_rotary_factor=0.5,
+                                **dict(common, num_hidden_layers=1, num_key_value_heads=4)),
+                      17, None)
     qwen1(os.path.join(out, "qwen1"))
 
 

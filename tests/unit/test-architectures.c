@@ -337,7 +337,7 @@ static void
 families_of_our_own_goldens_give_the_reference(void **state)
 {
 	static const char *const names[] = { "mistral-nemo", "qwen3-moe", "qwen3-moe-plain",
-		"qwen1" };
+		"phi-head-norms", "qwen1" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -696,8 +696,8 @@ models_that_no_row_describes_are_refused_by_name(void **state)
 	} rows[] = {
 		{ "mistral", "MistralForCausalLM", "MambaForCausalLM", T2L_EUNSUPPORTED,
 		    "'MambaForCausalLM' is not supported; supported: llama, mistral" },
-		{ "phi", "\"qk_layernorm\": false", "\"qk_layernorm\": true", T2L_EUNSUPPORTED,
-		    "qk_layernorm" },
+		{ "phi", "\"qk_layernorm\": false", "\"qk_layernorm\": true", T2L_EFORMAT,
+		    "q_layernorm.weight' is missing" },
 		{ "qwen3-moe", "\"decoder_sparse_step\": 1", "\"decoder_sparse_step\": 2",
 		    T2L_EUNSUPPORTED, "decoder_sparse_step" },
 		{ "mixtral", "\"num_local_experts\": 4", "\"num_local_experts\": 5", T2L_EFORMAT,
