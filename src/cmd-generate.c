@@ -271,18 +271,22 @@ tell(const struct run *run, const struct job *job, const struct t2l_adapter *ada
 
 /* ---- portions: one is made while the one before is written ---- */
 
+/* Two, so that the disk has work while one of them turns B for its file. */
+#define N_WRITERS 2
+
 struct portion {
 	struct run *run;
 	const struct job *jobs;
 	size_t first, n; /* of all jobs */
 	struct t2l_adapter **adapters;
 	double ms;
-	/* Of the thread that writes, until it is joined. */
-	pthread_t thread;
-	bool running;
-	size_t n_written;
-	enum t2l_status status;
-	struct t2l_error err;
+	/* Of the threads that write, until they are joined. */
+	pthread_t threads[N_WRITERS];
+	int n_threads;
+	size_t next;	       /* atomic: job to be taken */
+	enum t2l_status *ends; /* of each job taken */
+	int failed;	       /* atomic, 1: take no more */
+	struct t2l_error err;  /* of who failed first */
 };
 
 static void
@@ -291,34 +295,41 @@ portion_release(struct portion *portion)
 	for (size_t i = 0; portion->adapters != NULL && i < portion->n; i++)
 		t2l_adapter_close(portion->adapters[i]);
 	free(portion->adapters);
+	free(portion->ends);
 	*portion = (struct portion){ 0 };
 }
 
 static void *
-write_portion(void *argument)
+write_some(void *argument)
 {
 	struct portion *portion = argument;
 	const char *format = option_text(portion->run->options, "format");
+	struct t2l_error err;
 	char path[4096];
+	size_t i;
 
-	for (size_t i = 0; i < portion->n && portion->status == T2L_OK; i++) {
-		if (output_path(
-			portion->run, &portion->jobs[i], portion->first + i, path, sizeof path))
-			portion->status =
-			    adapter_write_file(portion->adapters[i], path, format, &portion->err);
-		portion->n_written += portion->status == T2L_OK;
+	while (__atomic_load_n(&portion->failed, __ATOMIC_ACQUIRE) == 0 &&
+	       (i = __atomic_fetch_add(&portion->next, 1, __ATOMIC_RELAXED)) < portion->n) {
+		bool wanted = output_path(
+		    portion->run, &portion->jobs[i], portion->first + i, path, sizeof path);
+
+		portion->ends[i] =
+		    wanted ? adapter_write_file(portion->adapters[i], path, format, &err) : T2L_OK;
+		if (portion->ends[i] != T2L_OK &&
+		    __atomic_exchange_n(&portion->failed, 1, __ATOMIC_ACQ_REL) == 0)
+			portion->err = err;
 	}
 	return NULL;
 }
 
-/* The last portion needs no thread, nor do those of a system without one to spare. */
+/* The last portion has nobody to wait for; a system without threads to spare does without. */
 static void
-start_writing(struct portion *portion, bool last)
+start_writing(struct portion *portion)
 {
-	portion->running =
-	    !last && pthread_create(&portion->thread, NULL, write_portion, portion) == 0;
-	if (!portion->running)
-		write_portion(portion);
+	while (
+	    portion->n_threads < N_WRITERS && (size_t)portion->n_threads < portion->n &&
+	    pthread_create(&portion->threads[portion->n_threads], NULL, write_some, portion) == 0)
+		portion->n_threads++;
 }
 
 static bool
@@ -346,17 +357,20 @@ keep_and_tell(const struct portion *portion, size_t i)
 	return true;
 }
 
-/* Waits for the files, keeps and tells; an empty portion is fine. */
+/* Writes what nobody has, waits, keeps and tells; an empty portion is fine. What is in its place is
+ * told, also when another job failed. */
 static bool
 finish_portion(struct portion *portion)
 {
 	bool fine = true;
 
-	if (portion->running)
-		pthread_join(portion->thread, NULL);
-	for (size_t i = 0; i < portion->n_written && fine; i++)
-		fine = keep_and_tell(portion, i);
-	if (fine && portion->status != T2L_OK)
+	if (portion->n > 0)
+		write_some(portion);
+	while (portion->n_threads > 0)
+		pthread_join(portion->threads[--portion->n_threads], NULL);
+	for (size_t i = 0; i < portion->n && i < portion->next && fine; i++)
+		fine = portion->ends[i] != T2L_OK || keep_and_tell(portion, i);
+	if (fine && portion->failed)
 		fine = (context_fail_error(portion->run->ctx, &portion->err), false);
 	portion_release(portion);
 	return fine;
@@ -416,7 +430,9 @@ make_portion(struct run *run, struct portion *portion, const float *given)
 
 	portion->run = run;
 	portion->adapters = calloc(portion->n, sizeof(struct t2l_adapter *));
-	fine = embeddings != NULL && tasks != NULL && portion->adapters != NULL;
+	portion->ends = calloc(portion->n, sizeof *portion->ends);
+	fine = embeddings != NULL && tasks != NULL && portion->adapters != NULL &&
+	       portion->ends != NULL;
 	if (!fine)
 		context_fail(run->ctx, "out of memory");
 	for (size_t i = 0; i < portion->n && fine; i++)
@@ -469,7 +485,7 @@ run_all(struct run *run, const struct jobs *jobs, const float *given)
 			return 1;
 		}
 		before = now;
-		start_writing(&before, i + n == jobs->n);
+		start_writing(&before);
 	}
 	n = before.first + before.n;
 	if (!finish_portion(&before))
