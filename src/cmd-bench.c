@@ -247,6 +247,8 @@ run_bench(struct bench *bench, int n_threads, double kv_bytes)
 		(double)bench->n_lanes * kv_bytes * (double)(bench->n_prompt + bench->max_tokens)) *
 		1e-6);
 	memory = memory_rate(n_threads);
+	if (atomic_load(bench->ctx->cancelled))
+		return false;
 	tell(bench->ctx, "memory read", memory * 1e-9, "GB/s", 0);
 	tell(bench->ctx, "prefill", prefill, "tokens/s", 0);
 	tell(bench->ctx, "decode", decode, "tokens/s", memory / per_step * (double)bench->n_lanes);
