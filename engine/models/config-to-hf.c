@@ -1,5 +1,7 @@
 /* config-to-hf.c - decoder_config -> config.json, as transformers and config-hf.c read it. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/models/convert.h"
@@ -32,6 +34,32 @@ put_key(struct buffer *json, const struct decoder_config *config, const char *ke
 	buffer_printf(json, "  \"%s\": ", architecture_key(config->kind, key));
 }
 
+/* In as few digits as give the number again; most were read from f32. A whole number keeps a ".0":
+ * transformers tells floats from integers. */
+static void
+put_shortest(struct buffer *json, double value)
+{
+	char text[40];
+	bool whole = false;
+
+	for (int digits = 6; digits <= 17 && !whole; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		whole = (double)(float)value == value ? strtof(text, NULL) == (float)value
+						      : strtod(text, NULL) == value;
+	}
+	buffer_text(json, text);
+	if (strspn(text, "-0123456789") == strlen(text))
+		buffer_text(json, ".0");
+}
+
+/* , "key": value */
+static void
+put_member(struct buffer *json, const char *key, double value)
+{
+	buffer_printf(json, ", \"%s\": ", key);
+	put_shortest(json, value);
+}
+
 static void
 put_integer(struct buffer *json, const struct decoder_config *config, const char *key, int value)
 {
@@ -43,7 +71,8 @@ static void
 put_number(struct buffer *json, const struct decoder_config *config, const char *key, double value)
 {
 	put_key(json, config, key);
-	buffer_printf(json, "%.9g,\n", value);
+	put_shortest(json, value);
+	buffer_text(json, ",\n");
 }
 
 static void
@@ -137,10 +166,10 @@ put_window(struct buffer *json, const struct decoder_config *config)
 static void
 put_cap(struct buffer *json, const char *key, float cap)
 {
+	buffer_printf(json, "  \"%s\": ", key);
 	if (cap > 0)
-		buffer_printf(json, "  \"%s\": %.9g,\n", key, (double)cap);
-	else
-		buffer_printf(json, "  \"%s\": null,\n", key);
+		put_shortest(json, (double)cap);
+	buffer_text(json, cap > 0 ? ",\n" : "null,\n");
 }
 
 static void
@@ -176,8 +205,10 @@ static void
 put_list(struct buffer *json, const char *key, const float *values, int n)
 {
 	buffer_printf(json, ", \"%s\": [", key);
-	for (int i = 0; i < n; i++)
-		buffer_printf(json, "%s%.9g", i > 0 ? ", " : "", (double)values[i]);
+	for (int i = 0; i < n; i++) {
+		buffer_text(json, i > 0 ? ", " : "");
+		put_shortest(json, (double)values[i]);
+	}
 	buffer_char(json, ']');
 }
 
@@ -185,16 +216,17 @@ static void
 put_magnitude(struct buffer *json, double magnitude, double usual)
 {
 	if (fabs(magnitude - usual) > 1e-6 * usual)
-		buffer_printf(json, ", \"attention_factor\": %.9g", magnitude);
+		put_member(json, "attention_factor", magnitude);
 }
 
 static void
 put_yarn(struct buffer *json, const struct rope_config *rope)
 {
 	put_magnitude(json, rope->magnitude, rope_yarn_magnitude(rope->factor));
-	if (rope->beta_fast != 32 || rope->beta_slow != 1)
-		buffer_printf(json, ", \"beta_fast\": %.17g, \"beta_slow\": %.17g", rope->beta_fast,
-		    rope->beta_slow);
+	if (rope->beta_fast != 32 || rope->beta_slow != 1) {
+		put_member(json, "beta_fast", rope->beta_fast);
+		put_member(json, "beta_slow", rope->beta_slow);
+	}
 	if (!rope->whole_bounds)
 		buffer_text(json, ", \"truncate\": false");
 }
@@ -244,13 +276,14 @@ put_scaling(struct buffer *json, const struct decoder_config *config)
 	buffer_printf(json, "  \"rope_scaling\": {\"%s\": \"%s\"", phi3 ? "type" : "rope_type",
 	    types[rope.kind]);
 	if (rope.kind != ROPE_LONG)
-		buffer_printf(json, ", \"factor\": %.9g", rope.factor);
+		put_member(json, "factor", rope.factor);
 	if (!phi3 && rope.kind != ROPE_LINEAR && rope.kind != ROPE_DYNAMIC)
 		buffer_printf(
 		    json, ", \"original_max_position_embeddings\": %d", rope.original_context);
-	if (rope.kind == ROPE_LLAMA3)
-		buffer_printf(json, ", \"low_freq_factor\": %.9g, \"high_freq_factor\": %.9g",
-		    rope.low_frequency_factor, rope.high_frequency_factor);
+	if (rope.kind == ROPE_LLAMA3) {
+		put_member(json, "low_freq_factor", rope.low_frequency_factor);
+		put_member(json, "high_freq_factor", rope.high_frequency_factor);
+	}
 	if (rope.kind == ROPE_YARN)
 		put_yarn(json, &rope);
 	if (rope.kind == ROPE_LONG)
@@ -263,8 +296,7 @@ put_rope(struct buffer *json, const struct decoder_config *config)
 {
 	const struct rope_config *rope = &config->rope;
 
-	put_key(json, config, "rope_theta");
-	buffer_printf(json, "%.17g,\n", rope->theta);
+	put_number(json, config, "rope_theta", rope->theta);
 	if (rope->n_rot != config->head_dim || config->kind->rotated > 0)
 		put_number(
 		    json, config, "partial_rotary_factor", (double)rope->n_rot / config->head_dim);

@@ -70,6 +70,67 @@ a_model_is_quantised_with_its_errors_told() {
 	says err "already there" "--force"
 }
 
+a_directory_is_quantised_too() {
+	"$t2l" quantize "$base" q.gguf --type q8_0 --json >out
+	says out '"tensor":"token_embd.weight"' '"to":"q8_0"' '"tensor":"blk.0.attn_norm.weight","from":"f32","to":"f32"'
+	"$t2l" infer --base-model q.gguf --prompt house --max-tokens 4 >out
+	ends 1 quantize "$work" none.gguf --type q8_0
+	says err config.json
+}
+
+a_base_model_becomes_gguf_and_a_directory_again() {
+	"$t2l" convert "$base" model.gguf >out
+	says out "model.gguf:" "bits a number"
+	"$t2l" convert model.gguf model --json >out
+	says out '"conversion":"model"' '"format":"hf"' '"tensor":"model.layers.0.self_attn.q_proj.weight"'
+	for form in "$base" model.gguf model; do
+		"$t2l" inspect "$form" --json >out
+		field fingerprint out >>fingerprints
+		"$t2l" infer --base-model "$form" --prompt house --max-tokens 8 >>answers
+		"$t2l" tokenize --base-model "$form" --text "I'm <|user|> ü" >>ids
+	done
+	for what in fingerprints answers ids; do
+		same "$(sort -u "$what" | wc -l | tr -d ' ')" 1
+	done
+}
+
+a_conversion_overwrites_only_with_force() {
+	"$t2l" convert "$base" model.gguf --precision q8_0 >out
+	says out "the most is lost in"
+	ends 1 convert "$base" model.gguf
+	says err "already there" "--force"
+	"$t2l" convert "$base" model.gguf --force --precision f32 >out
+	says out "32.00 bits"
+	mkdir there && echo mine >there/notes
+	ends 1 convert model.gguf there
+	"$t2l" convert model.gguf there --force >out
+	says there/notes mine
+	says there/config.json LlamaForCausalLM
+}
+
+what_cannot_be_converted_is_named_and_leaves_nothing() {
+	models=$T2L_SRCDIR/tests/golden/models
+	[ -f "$models/llama2/config.dynamic.json" ] || exit 77
+	mkdir dynamic
+	cp "$models/llama2/config.dynamic.json" dynamic/config.json
+	cp "$models/llama2/model.safetensors" dynamic
+	ends 1 convert dynamic out.gguf
+	says err "dynamic" "cannot say this"
+	"$t2l" convert "$base" model.gguf >out
+	ends 1 convert model.gguf model --precision q4_0
+	says err "f32, f16 or bf16"
+	ends 2 convert model.gguf model --head-dim 16
+	says err "--head-dim is for adapters"
+	ends 2 convert "$base" other.gguf --to mlx
+	says err "can become gguf"
+	head -c 200000 model.gguf >cut.gguf
+	ends 1 convert cut.gguf model
+	says err cut.gguf
+	for name in out.gguf model other.gguf; do
+		[ ! -e "$name" ]
+	done
+}
+
 the_kv_cache_may_be_quantised() {
 	"$t2l" infer --prompt house --kv-type q8_0 --max-tokens 2 >out
 	ends 2 infer --prompt house --kv-type q5_1
@@ -79,4 +140,6 @@ run_tests a_tokenizer_needs_no_weights bytes_that_are_no_text_come_in_base64 \
 	an_id_outside_the_vocabulary_is_named chat_templates_go_by_family \
 	a_template_without_system_messages_gets_them_before_the_users \
 	a_model_tells_what_it_is_and_needs a_check_reads_every_weight a_bench_gives_shares \
-	a_model_is_quantised_with_its_errors_told the_kv_cache_may_be_quantised
+	a_model_is_quantised_with_its_errors_told a_directory_is_quantised_too \
+	a_base_model_becomes_gguf_and_a_directory_again a_conversion_overwrites_only_with_force \
+	what_cannot_be_converted_is_named_and_leaves_nothing the_kv_cache_may_be_quantised
