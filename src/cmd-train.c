@@ -467,7 +467,8 @@ tell_needs(struct plan *plan, struct t2l_engine *engine)
 	    "activations %.1f, the rest %.1f\n",
 	    (double)needs.total / mib, (double)needs.base / mib, (double)needs.parameters / mib,
 	    (double)needs.activations / mib, (double)needs.rest / mib);
-	if (train->max_memory > 0 && needs.total > train->max_memory)
+	if (train->max_memory > 0 &&
+	    needs.base + needs.parameters + needs.activations + needs.rest > train->max_memory)
 		return context_fail(plan->ctx, "it does not fit: %.0f MiB may be used",
 		    (double)train->max_memory / mib);
 	return 0;

@@ -36,6 +36,16 @@ decoder_training_bytes(
 	return (numbers + 2 * ends) * sizeof(float);
 }
 
+/* The results of encoder.c: embed(), then attention(), mlp() and their sums and norms. */
+uint64_t
+encoder_training_bytes(const struct encoder_config *config, int64_t n_rows)
+{
+	uint64_t d = (uint64_t)config->hidden_size, f = (uint64_t)config->ffn_size;
+	uint64_t layer = 10 * d + (config->kind == ENCODER_GTE ? 3 : 2) * f;
+
+	return 2 * sizeof(float) * (uint64_t)n_rows * (6 * d + (uint64_t)config->n_layers * layer);
+}
+
 struct residence
 residence_now(void)
 {

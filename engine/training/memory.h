@@ -1,15 +1,19 @@
 /*
- * training/memory.h - how much memory a pass through a decoder takes while it is recorded.
+ * training/memory.h - how much memory a pass takes while it is recorded, and what is taken already.
  */
 #ifndef ENGINE_TRAINING_MEMORY_H
 #define ENGINE_TRAINING_MEMORY_H
 
 #include "engine/models/decoder.h"
+#include "engine/models/encoder.h"
 
 /* Bytes of the results and gradients of N_ROWS rows, N_OUTPUTS of them with logits. RECOMPUTE: one
  * activation a layer is kept, and one layer's worth is there at a time. */
 uint64_t decoder_training_bytes(
     const struct decoder_config *config, int64_t n_rows, int64_t n_outputs, bool recompute);
+
+/* Of N_ROWS tokens through an encoder. */
+uint64_t encoder_training_bytes(const struct encoder_config *config, int64_t n_rows);
 
 /* Bytes of this process in memory: its own, and pages of mapped files (the program, its libraries,
  * what it has read of weights). Zeros where the system does not say; Linux does. */

@@ -496,5 +496,7 @@ task_run_estimate(struct task_run *run, const struct t2l_train_options *options,
 	frozen_base_estimate(run->base, run->base_mapped_bytes, estimate);
 	estimate->activations +=
 	    decoder_training_bytes(&run->base->decoder.config, rows, outputs, options->recompute);
+	/* Opened, all of the file may be in memory, also what is kept smaller then. */
+	estimate->total = run->base->facts.weight_bytes;
 	return T2L_OK;
 }

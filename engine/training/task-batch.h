@@ -87,7 +87,8 @@ enum t2l_status task_run_held_out(struct task_run *run, const struct t2l_train_o
 
 int64_t task_run_steps_per_epoch(
     const struct task_run *run, const struct t2l_train_options *options);
-/* Bytes of base and of the largest of the first batches. */
+/* Bytes of base and of the largest of the first batches; total becomes what opening the base may
+ * take. */
 enum t2l_status task_run_estimate(struct task_run *run, const struct t2l_train_options *options,
     int n_parts, struct t2l_train_estimate *estimate, struct t2l_error *err);
 

@@ -23,6 +23,7 @@
 #include "engine/models/encoder.h"
 #include "engine/text/tokenizer.h"
 #include "engine/training/embeddings.h"
+#include "engine/training/memory.h"
 #include "engine/training/random.h"
 
 #define MAX_TEXTS_BYTES ((size_t)256 << 20)
@@ -495,29 +496,38 @@ add_to_batch(struct encoder_run *run, int slot, size_t index)
 	return true;
 }
 
-static struct tensor *
-loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n_tokens,
+/* The sentences of a step. */
+static enum t2l_status
+fill_batch(struct encoder_run *run, const struct t2l_train_options *options, int64_t step,
     struct t2l_error *err)
 {
-	struct encoder_run *run = trainer->run;
-	const struct t2l_train_options *options = trainer->options;
 	struct random random = random_at(options->seed, STREAM_TEXTS, (uint64_t)step);
 	size_t n_lines = run->n - run->n_descriptions;
-	int64_t dimension = run->teacher->facts.dimension;
-	struct tensor *vectors, *targets;
 
-	(void)part; /* a step is never divided: most_parts is NULL */
 	run->begin[0] = 0;
 	for (int slot = 0; slot < options->batch_tasks; slot++) {
 		bool line = n_lines > 0 && slot % 2 == 1;
 		size_t index = line ? run->n_descriptions + random_below(&random, n_lines)
 				    : random_below(&random, run->n_descriptions);
 
-		if (!add_to_batch(run, slot, index)) {
-			t2l_fail(err, T2L_ENOMEM, "training: out of memory");
-			return NULL;
-		}
+		if (!add_to_batch(run, slot, index))
+			return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
 	}
+	return T2L_OK;
+}
+
+static struct tensor *
+loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n_tokens,
+    struct t2l_error *err)
+{
+	struct encoder_run *run = trainer->run;
+	const struct t2l_train_options *options = trainer->options;
+	int64_t dimension = run->teacher->facts.dimension;
+	struct tensor *vectors, *targets;
+
+	(void)part; /* a step is never divided: most_parts is NULL */
+	if (fill_batch(run, options, step, err) != T2L_OK)
+		return NULL;
 	*n_tokens = run->begin[options->batch_tasks];
 	vectors = encoder_forward(
 	    trainer->ops, &run->network, run->ids, run->begin, options->batch_tasks, NULL);
@@ -574,10 +584,33 @@ close_encoder(struct trainer *trainer)
 	free(run);
 }
 
+/* By the largest of the first batches. */
+static enum t2l_status
+estimate(
+    struct trainer *trainer, int n_parts, struct t2l_train_estimate *into, struct t2l_error *err)
+{
+	struct encoder_run *run = trainer->run;
+	const struct t2l_train_options *options = trainer->options;
+	int64_t rows = 0;
+
+	(void)n_parts;
+	for (int64_t step = 0; step < 16 && step < options->steps; step++) {
+		enum t2l_status status = fill_batch(run, options, step, err);
+
+		if (status != T2L_OK)
+			return status;
+		if (run->begin[options->batch_tasks] > rows)
+			rows = run->begin[options->batch_tasks];
+	}
+	into->activations += encoder_training_bytes(&run->network.config, rows);
+	return T2L_OK;
+}
+
 const struct trainer_kind trainer_encoder = {
 	.name = "encoder",
 	.open = open_encoder,
 	.loss = loss,
+	.estimate = estimate,
 	.save = save,
 	.close = close_encoder,
 };

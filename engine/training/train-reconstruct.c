@@ -295,7 +295,8 @@ estimate(
 	(void)err;
 	for (int i = 0; i < 2 * run->targets.stack.n_modules; i++)
 		targets += (uint64_t)tensor_count(&run->targets.tensors[i]) * sizeof(float);
-	into->base += targets;
+	into->base += targets; /* in memory already, and counted there */
+	into->rest -= into->rest < targets ? into->rest : targets;
 	into->activations += hypernet_training_bytes(&run->network->config, n);
 	return T2L_OK;
 }

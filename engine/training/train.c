@@ -497,6 +497,13 @@ settle_parts(struct loop *loop, struct t2l_error *err)
 	return T2L_OK;
 }
 
+/* What cannot be given back when memory is short, as pages of an opened file can. */
+static uint64_t
+taken(const struct t2l_train_estimate *estimate)
+{
+	return estimate->base + estimate->parameters + estimate->activations + estimate->rest;
+}
+
 static enum t2l_status
 estimate(struct loop *loop, struct t2l_train_estimate *into, struct t2l_error *err)
 {
@@ -520,7 +527,9 @@ estimate(struct loop *loop, struct t2l_train_estimate *into, struct t2l_error *e
 	/* The parameters themselves are in memory already. */
 	made = (uint64_t)into->n_parameters * sizeof(float);
 	into->rest = into->rest > made ? into->rest - made : 0;
-	into->total = into->base + into->parameters + into->activations + into->rest;
+	into->total += into->rest;
+	if (into->total < taken(into))
+		into->total = taken(into);
 	return status;
 }
 
@@ -549,13 +558,13 @@ refuse_too_much(struct loop *loop, struct t2l_error *err)
 	if (limit == 0)
 		return T2L_OK;
 	status = estimate(loop, &needs, err);
-	if (status != T2L_OK || needs.total <= limit)
+	if (status != T2L_OK || taken(&needs) <= limit)
 		return status;
 	return t2l_fail(err, T2L_ENOMEM,
 	    "this training needs about %llu MiB (base %llu, parameters with gradients and moments "
 	    "%llu, activations %llu, the rest %llu), and %llu MiB may be used; less is needed with "
 	    "%s",
-	    (unsigned long long)(needs.total / mib), (unsigned long long)(needs.base / mib),
+	    (unsigned long long)(taken(&needs) / mib), (unsigned long long)(needs.base / mib),
 	    (unsigned long long)(needs.parameters / mib),
 	    (unsigned long long)(needs.activations / mib), (unsigned long long)(needs.rest / mib),
 	    (unsigned long long)(limit / mib), way_out(loop, &needs));

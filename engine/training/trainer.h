@@ -49,7 +49,8 @@ struct trainer_kind {
 	 * nothing can be held out. */
 	enum t2l_status (*validate)(struct trainer *trainer, struct trainer_part part, double *sum,
 	    double *weight, struct t2l_error *err);
-	/* Bytes of the frozen base, and of the activations of a step's largest part. */
+	/* Bytes of the frozen base, and of the activations of a step's largest part; total: the most
+	 * that opening it took. */
 	enum t2l_status (*estimate)(struct trainer *trainer, int n_parts,
 	    struct t2l_train_estimate *estimate, struct t2l_error *err);
 	/* Writes the finished thing to options->output. */

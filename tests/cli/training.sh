@@ -93,6 +93,18 @@ RECIPE
 	says err 'z_scores without factorized'
 }
 
+# job N [arguments of train]: that many processes, whose numbers go into pid.RANK. Open MPI's modules
+# leave memory behind; that is not ours to report.
+job() {
+	n=$1
+	shift
+	# shellcheck disable=SC2016 # of the inner shell
+	ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" OMPI_ALLOW_RUN_AS_ROOT=1 \
+		OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n "$n" \
+		sh -c 'echo $$ >pid.$OMPI_COMM_WORLD_RANK; exec "$@"' sh \
+		"$t2l" train "$@" --distributed
+}
+
 two_processes_give_what_one_gives() {
 	command -v mpirun >/dev/null || exit 77
 	examples plural.jsonl 12
@@ -103,16 +115,80 @@ two_processes_give_what_one_gives() {
 		if [ $run = one ]; then
 			ends 0 train "$@"
 		else
-			# Open MPI's modules leave memory behind; that is not ours to report.
-			ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" OMPI_ALLOW_RUN_AS_ROOT=1 \
-				OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 2 \
-				"$t2l" train "$@" --distributed >out 2>err
+			job 2 "$@" >out 2>err
 		fi
 	done
 	cmp one.safetensors two.safetensors
 }
 
+a_killed_process_ends_the_job_with_a_checkpoint() {
+	command -v mpirun >/dev/null || exit 77
+	examples plural.jsonl 12
+	printf '[training]\nmicro_batches = 2\ncheckpoint_every = 1\n' >killed.toml
+	set -- --config killed.toml --mode lora --base-model "$base" --dataset plural.jsonl \
+		--steps 200 --seed 4 --quiet --output killed.safetensors
+	job 2 "$@" >out 2>err &
+	job=$!
+	i=0
+	while [ ! -s killed.safetensors.checkpoint ] && [ $i -lt 1200 ]; do
+		sleep 0.1
+		i=$((i + 1))
+	done
+	kill -9 "$(cat pid.1)"
+	if wait $job; then exit 1; fi
+	says err 'signal 9'
+	[ ! -e killed.safetensors ]
+	[ -s killed.safetensors.checkpoint ]
+	ends 0 train "$@" --resume
+	[ -s killed.safetensors ]
+	says killed.safetensors.train-log.jsonl '{"step":9,' '{"step":199,'
+}
+
+what_a_training_would_take_is_told() {
+	examples plural.jsonl 12
+	set -- --mode lora --base-model "$base" --dataset plural.jsonl --steps 3 --output never
+	ends 0 train "$@" --check
+	says out 'lora -> never, 3 steps' 'memory about' activations
+	ends 0 train "$@" --check --json
+	says out '"steps":3' '"memory":{"base":' '"total":'
+	ends 1 train "$@" --check --max-memory 1M
+	says err 'does not fit' '1 MiB'
+	[ ! -e never ]
+}
+
+bf16_is_an_option_and_a_key() {
+	examples plural.jsonl 12
+	printf '[training]\ncompute_dtype = "bf16"\n' >narrow.toml
+	set -- --mode lora --base-model "$base" --dataset plural.jsonl --steps 3 --seed 2 --quiet
+	ends 0 train "$@" --output wide.safetensors
+	ends 0 train "$@" --output option.safetensors --compute-dtype bf16
+	ends 0 train --config narrow.toml "$@" --output key.safetensors
+	for run in wide option key; do
+		sed 's/,"seconds.*//' $run.safetensors.train-log.jsonl >$run.losses
+	done
+	if cmp -s wide.losses option.losses; then exit 1; fi
+	ends 2 train "$@" --output no --compute-dtype f16
+	printf '[training]\ncompute_dtype = "int8"\n' >wrong.toml
+	ends 1 train --config wrong.toml "$@" --output no
+	says err wrong.toml:2 compute_dtype
+}
+
+adapters_of_the_catalog_are_reconstructed() {
+	for task in 'write the plural of the word' 'translate into Spanish'; do
+		ends 0 generate --task "$task" --name "${task%% *}" --tag target
+	done
+	printf '[model]\nlatent_size = 16\nhead_in_size = 16\nfactorized = true\n' >recipe.toml
+	ends 0 train --config recipe.toml --mode reconstruction --query 'tag:target' --steps 2 \
+		--encoder "$T2L_DATADIR/models/demo-encoder" --output small.safetensors --quiet
+	ends 0 inspect small.safetensors
+	ends 1 train --config recipe.toml --mode reconstruction --query 'tag:nothing' --steps 2 \
+		--encoder "$T2L_DATADIR/models/demo-encoder" --output no.safetensors --quiet
+	[ ! -e no.safetensors ]
+}
+
 run_tests one_adapter_comes_from_a_file_of_examples a_trained_adapter_goes_into_the_catalog \
 	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
 	examples_choose_a_description_and_refine adapters_are_reconstructed \
-	two_processes_give_what_one_gives
+	two_processes_give_what_one_gives a_killed_process_ends_the_job_with_a_checkpoint \
+	what_a_training_would_take_is_told bf16_is_an_option_and_a_key \
+	adapters_of_the_catalog_are_reconstructed

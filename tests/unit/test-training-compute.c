@@ -317,6 +317,8 @@ static const struct memory_case memory_cases[] = {
 	{ "lora, four parts", T2L_TRAIN_LORA, .parts = 4, .batch_points = 240 },
 	{ "supervised L", T2L_TRAIN_SUPERVISED, "L", .batch_points = 24 },
 	{ "supervised S", T2L_TRAIN_SUPERVISED, "S", .batch_points = 24 },
+	{ "reconstruction", T2L_TRAIN_RECONSTRUCTION, "L", .batch_points = 1 },
+	{ "encoder", T2L_TRAIN_ENCODER, .batch_points = 1 },
 	{ "larger lora", T2L_TRAIN_LORA, .larger = true, .batch_points = 24 },
 	{ "larger lora, bf16", T2L_TRAIN_LORA, .larger = true, .bf16 = true, .batch_points = 24 },
 	{ "larger supervised L", T2L_TRAIN_SUPERVISED, "L", .larger = true, .batch_points = 4 },
@@ -362,7 +364,15 @@ answer(const struct memory_case *c, bool estimate)
 		options.latent_size = 128;
 		options.head_in_size = 512;
 	}
-	if (c->mode == T2L_TRAIN_BASE)
+	if (c->mode == T2L_TRAIN_RECONSTRUCTION) {
+		options.adapters_path = in_folder("adapters");
+		options.factorized = true;
+	}
+	if (c->mode == T2L_TRAIN_ENCODER) {
+		options.batch_tasks = 512;
+		options.vocabulary_size = 1000;
+	}
+	if (c->mode == T2L_TRAIN_BASE || c->mode == T2L_TRAIN_ENCODER)
 		options.output = in_folder("memory");
 	if (t2l_engine_open(&two, &engine, NULL) != T2L_OK ||
 	    (estimate ? t2l_train_estimate(engine, &options, &measured.estimate, NULL)
@@ -402,6 +412,7 @@ measure(size_t number, bool estimate)
 static void
 memory_is_as_estimated(void **state)
 {
+	const struct t2l_train_options adapters = make_options(T2L_TRAIN_LORA, "adapters");
 	const double mib = 1 << 20;
 	int n_wrong = 0;
 
@@ -409,6 +420,7 @@ memory_is_as_estimated(void **state)
 	if (SANITIZED || peak_bytes() == 0)
 		skip();
 	make_larger_base();
+	train_well(&adapters, 2);
 	for (size_t i = 0; i < sizeof memory_cases / sizeof memory_cases[0]; i++) {
 		const struct memory_case *c = &memory_cases[i];
 		struct measured m = measure(i, true);
