@@ -363,3 +363,29 @@ hypernet_forward_into(struct ops *ops, struct ops *results, const struct hyperne
 {
 	return forward(ops, results, network, embeddings, 0, a, bt);
 }
+
+/* x [T, N, r, cols] plus the same OFFSET [N * r, cols] for every task. */
+static struct tensor *
+add_to_all(struct ops *ops, struct tensor *x, struct tensor *offset)
+{
+	int64_t shape[4], wide[2], row[1];
+
+	if (x == NULL || offset == NULL)
+		return NULL;
+	memcpy(shape, x->shape, sizeof shape);
+	wide[0] = shape[0];
+	wide[1] = row[0] = tensor_count(offset);
+	x = op_add(ops, 1, op_view(ops, x, 0, 2, wide), 1, op_view(ops, offset, 0, 1, row));
+	return op_view(ops, x, 0, 4, shape);
+}
+
+bool
+hypernet_add_offset(struct ops *ops, const struct hypernet_network *network,
+    struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES])
+{
+	for (int i = 0; network->config.offset && i < network->config.n_modules; i++) {
+		a[i] = add_to_all(ops, a[i], hypernet_offset(network, i, 0));
+		bt[i] = add_to_all(ops, bt[i], hypernet_offset(network, i, 1));
+	}
+	return ops_status(ops, NULL) == T2L_OK;
+}

@@ -438,6 +438,12 @@ of_part(const struct hypernet_network *network, const char *kind, int module, in
 }
 
 struct tensor *
+hypernet_offset(const struct hypernet_network *network, int module, int part)
+{
+	return of_part(network, "AB_offset", module, part);
+}
+
+struct tensor *
 hypernet_mean(const struct hypernet_network *network, int module, int part)
 {
 	return of_part(network, "mean_recon_target", module, part);
@@ -466,7 +472,7 @@ hypernet_finish(
 	}
 	if (config->offset) {
 		const float *offset =
-		    tensor_f32(of_part(network, "AB_offset", module, part)) + layer * n;
+		    tensor_f32(hypernet_offset(network, module, part)) + layer * n;
 
 		for (int64_t i = 0; i < n; i++)
 			values[i] += offset[i];

@@ -103,10 +103,19 @@ bool hypernet_forward_into(struct ops *ops, struct ops *results,
     const struct hypernet_network *network, struct tensor *embeddings, struct tensor *a[N_MODULES],
     struct tensor *bt[N_MODULES]);
 
+/* AB_offset, one LoRA for all tasks, added to what hypernet_forward gave: when the network has one
+ * (config.offset) and it is trained with the rest. Not together with hypernet_finish, which adds it
+ * too. False: see ops_status. */
+bool hypernet_add_offset(struct ops *ops, const struct hypernet_network *network,
+    struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES]);
+
 /* The heads' numbers of module type MODULE, part 0 (A) or 1 (B transposed), layer LAYER, turned in
  * place into those of the adapter. VALUES [rank, in or out]. */
 void hypernet_finish(
     const struct hypernet_network *network, int module, int part, int64_t layer, float *values);
+/* The offset's A (part 0) or B transposed (part 1) of a module type, [n_layers * rank, in or out];
+ * NULL when there is none. */
+struct tensor *hypernet_offset(const struct hypernet_network *network, int module, int part);
 /* Moments of A (part 0) and B transposed (part 1) of a module type, [n_layers * rank, in or out];
  * NULL unless standardised. */
 struct tensor *hypernet_mean(const struct hypernet_network *network, int module, int part);

@@ -15,6 +15,30 @@ has_head_bias(const struct golden_case *c)
 	return safetensors_find(c->init, "heads.q_proj.bias") != NULL;
 }
 
+/* PREFIX and NAME of one of our parameters out of FILE, into OUT: as it lies there, but for the
+ * offset's B, which the reference keeps as [layers, out, rank] and we as [layers * rank, out]. */
+static void
+read_parameter(const struct safetensors *file, const char *prefix, const char *name, int64_t rank,
+    const struct tensor *own, float *out)
+{
+	static const char turned[] = "AB_offset.BT.";
+	bool is_turned = strncmp(name, turned, sizeof turned - 1) == 0;
+	struct tensor stored;
+	struct t2l_error err;
+	char key[160];
+
+	snprintf(key, sizeof key, "%s%s%s", prefix, is_turned ? "AB_offset.B." : "",
+	    is_turned ? name + sizeof turned - 1 : name);
+	if (safetensors_tensor(file, key, &stored, &err) != T2L_OK)
+		fail_msg("%s", err.message);
+	assert_int_equal(tensor_count(&stored), tensor_count(own));
+	for (int64_t i = 0, n = tensor_cols(own); i < tensor_count(own); i++) {
+		int64_t layer = i / (rank * n), row = i / n % rank, col = i % n;
+
+		out[i] = tensor_f32(&stored)[is_turned ? layer * rank * n + col * rank + row : i];
+	}
+}
+
 static struct hypernet_network *
 make_network(struct golden_case *c, const char *variant)
 {
@@ -31,6 +55,7 @@ make_network(struct golden_case *c, const char *variant)
 		.lora_alpha = 8,
 		.use_rslora = true,
 		.head_bias = has_head_bias(c),
+		.offset = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->json, "offset")),
 	};
 	struct hypernet_network *network;
 	struct t2l_error err;
@@ -47,13 +72,10 @@ make_network(struct golden_case *c, const char *variant)
 	}
 	assert_int_equal(hypernet_create(&config, &network, &err), T2L_OK);
 	for (size_t i = 0; i < network->n_parameters; i++) {
-		struct tensor stored, *own = &network->parameters[i].tensor;
+		struct tensor *own = &network->parameters[i].tensor;
 
-		if (safetensors_tensor(c->init, network->parameters[i].name, &stored, &err) !=
-		    T2L_OK)
-			fail_msg("%s", err.message);
-		assert_int_equal(tensor_count(&stored), tensor_count(own));
-		memcpy(own->data, stored.data, (size_t)tensor_count(own) * sizeof(float));
+		read_parameter(
+		    c->init, "", network->parameters[i].name, config.rank, own, tensor_f32(own));
 	}
 	return network;
 }
@@ -74,6 +96,7 @@ hypernet_loss(struct golden_case *c, const struct hypernet_network *network)
 	assert_true(hypernet_forward(c->ops, network,
 	    ops_wrap(c->ops, DTYPE_F32, 2, embeddings.shape, embeddings.data, NULL), 0, stack.a,
 	    stack.bt));
+	assert_true(hypernet_add_offset(c->ops, network, stack.a, stack.bt));
 	return task_batch_loss(c->ops, &c->base->decoder, &c->batch, &stack, c->groups,
 	    CASE_SAMPLES, c->options.label_smoothing, (float)golden_number(c->json, "l2"));
 }
@@ -91,6 +114,18 @@ check_step(struct golden_case *c, struct tensor *loss, int step)
 	assert_int_equal(ops_backward(c->ops, loss, 1, &err), T2L_OK);
 }
 
+/* free() it. */
+static float *
+read_all(const struct safetensors *file, const char *prefix, const struct parameter *parameter,
+    const struct hypernet_network *network)
+{
+	float *numbers = malloc((size_t)tensor_count(parameter->tensor) * sizeof *numbers);
+
+	read_parameter(
+	    file, prefix, parameter->name, network->config.rank, parameter->tensor, numbers);
+	return numbers;
+}
+
 typedef struct tensor *case_loss(struct golden_case *c, const struct hypernet_network *network);
 
 static void
@@ -100,7 +135,6 @@ train_hypernet(const char *name, const char *variant, case_loss *loss)
 	struct parameter_set set = { 0 };
 	struct after5_tally tally = { 0 };
 	struct hypernet_network *network;
-	struct tensor theirs;
 	struct t2l_error err;
 
 	if (!golden_case_open(&c, name))
@@ -120,22 +154,22 @@ train_hypernet(const char *name, const char *variant, case_loss *loss)
 		parameter_set_zero_gradients(&set);
 		check_step(&c, loss(&c, network), step);
 		for (size_t i = 0; step == 0 && i < set.n; i++) {
-			char key[160];
+			const struct tensor *own = set.items[i].tensor;
+			float *theirs = read_all(c.grads, "grad.", &set.items[i], network);
 
-			snprintf(key, sizeof key, "grad.%s", set.items[i].name);
-			assert_int_equal(safetensors_tensor(c.grads, key, &theirs, &err), T2L_OK);
-			assert_gradient(
-			    key, set.items[i].tensor->grad, theirs.data, tensor_count(&theirs));
+			assert_gradient(set.items[i].name, own->grad, theirs, tensor_count(own));
+			free(theirs);
 		}
 		assert_int_equal(optimiser_step(c.backend, &set, &c.options, step,
 				     gradient_norm(c.backend, &set), &err),
 		    T2L_OK);
 	}
 	for (size_t i = 0; i < set.n; i++) {
-		assert_int_equal(
-		    safetensors_tensor(c.after5, set.items[i].name, &theirs, &err), T2L_OK);
-		tally_after5(
-		    &tally, tensor_f32(set.items[i].tensor), theirs.data, tensor_count(&theirs));
+		const struct tensor *own = set.items[i].tensor;
+		float *theirs = read_all(c.after5, "", &set.items[i], network);
+
+		tally_after5(&tally, tensor_f32(own), theirs, tensor_count(own));
+		free(theirs);
 	}
 	assert_after5(&tally);
 	parameter_set_release(&set);
@@ -155,6 +189,13 @@ the_small_design_trains_as_the_reference_does(void **state)
 {
 	(void)state;
 	train_hypernet("sft_S_rope", "S", hypernet_loss);
+}
+
+static void
+an_offset_is_trained_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_hypernet("sft_M_offset_tokenweighted", "M", hypernet_loss);
 }
 
 /* ---- reconstruction ---- */
@@ -417,6 +458,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_large_design_trains_as_the_reference_does),
 		cmocka_unit_test(the_small_design_trains_as_the_reference_does),
+		cmocka_unit_test(an_offset_is_trained_as_the_reference_does),
 		cmocka_unit_test(z_scores_are_reconstructed_as_the_reference_does),
 		cmocka_unit_test(factors_are_reconstructed_as_the_reference_does),
 		cmocka_unit_test(products_are_reconstructed_as_the_reference_does),
