@@ -318,6 +318,12 @@ T2L_API enum t2l_status t2l_adapter_merge(struct t2l_engine *engine,
     const double *weights, size_t n, struct t2l_merge_report *report, struct t2l_adapter **out,
     struct t2l_error *err);
 
+/* What somebody should know before merging these: bases that differ or are not told, one adapter
+ * twice, rsLoRA beside plain LoRA, strengths far apart, modules that only some change. *LINES: a
+ * line each, "" when there is nothing; t2l_free() it. */
+T2L_API enum t2l_status t2l_merge_warnings(const struct t2l_adapter *const *adapters, size_t n,
+    char **lines, struct t2l_error *err);
+
 struct t2l_into_base_options {
 	/* Called between tensors; returning false stops (T2L_ECANCELLED). May be NULL. */
 	bool (*on_tensor)(void *user, size_t done, size_t all);
@@ -327,7 +333,9 @@ struct t2l_into_base_report {
 	size_t n_tensors, n_changed;
 };
 /* BASE with the adapter added to its weights -> OUTPUT: an HF directory of an HF directory, with
- * config and tokenizer; a GGUF file of a GGUF file. Tensors keep their types and are streamed.
+ * config and tokenizer; a GGUF file of a GGUF file. Tensors keep their types and are streamed. The
+ * other form is written when OUTPUT ends in ".gguf" (a file) or "/" (a directory): then BASE is
+ * first converted beside OUTPUT (see t2l_model_convert()), for as long as it takes.
  * OPTIONS and REPORT may be NULL. T2L_EMISMATCH: the base has not what the adapter changes. OUTPUT
  * is there whole or not at all; a directory must be new or empty. */
 T2L_API enum t2l_status t2l_adapter_into_base(const struct t2l_adapter *adapter, const char *base,

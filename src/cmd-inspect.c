@@ -15,9 +15,10 @@
 #include "src/workplace.h"
 
 static const struct option_spec options[] = {
-	{ "norms", 0, OPTION_FLAG, 0, "of an adapter: the norm of its change, module by module" },
+	{ "norms", 0, OPTION_FLAG, 0,
+	    "of an adapter: the norm of its change as a list of modules, not as a map" },
 	{ "spectrum", 0, OPTION_FLAG, 0,
-	    "of an adapter: norms as a map, singular values, effective rank, health" },
+	    "of an adapter: singular values, effective rank, sparsity, health" },
 	{ "against", 0, OPTION_ADAPTER, 0, "cosine with this adapter, module by module" },
 	{ "tensors", 0, OPTION_FLAG, 0, "list the tensors" },
 	{ "check", 0, OPTION_FLAG, 0,
@@ -66,9 +67,44 @@ add_tensors(struct context *ctx, const struct t2l_adapter *adapter, cJSON *objec
 	return true;
 }
 
+static void
+say_norm(struct context *ctx, const struct t2l_module_norm *norm, bool with_cosine)
+{
+	if (norm->layer >= 0)
+		say(ctx, "  layer %3d  ", norm->layer);
+	else
+		say(ctx, "  %-9s  ", "ends");
+	if (norm->expert >= 0)
+		say(ctx, "expert %3d  ", norm->expert);
+	say(ctx, "%-10s  |dW| %10.4f", norm->module, norm->norm);
+	if (with_cosine)
+		say(ctx, "  cosine %7.4f", norm->cosine);
+	say(ctx, "\n");
+}
+
+/* As a map, layer by module. */
 static bool
-add_norms(
-    struct context *ctx, const struct t2l_adapter *adapter, const char *against, cJSON *object)
+say_map(struct context *ctx, const struct t2l_module_norm *norms, size_t n)
+{
+	struct heat_map *map = heat_map_new();
+	bool fine = map != NULL;
+
+	for (size_t i = 0; i < n && fine; i++)
+		fine = heat_map_add(map, norms[i].layer, norms[i].module, norms[i].norm);
+	if (fine) {
+		say(ctx, "|dW|, layer by module\n");
+		heat_map_print(ctx, map, 0, 0);
+	} else {
+		context_fail(ctx, "out of memory");
+	}
+	heat_map_free(map);
+	return fine;
+}
+
+/* LISTED: module by module, else as a map. */
+static bool
+add_norms(struct context *ctx, const struct t2l_adapter *adapter, const char *against, bool listed,
+    cJSON *object)
 {
 	struct t2l_adapter *other = NULL;
 	struct t2l_module_norm *norms;
@@ -97,21 +133,14 @@ add_norms(
 		if (norms[i].expert >= 0)
 			cJSON_AddNumberToObject(item, "expert", norms[i].expert);
 		cJSON_AddNumberToObject(item, "norm", norms[i].norm);
-		if (norms[i].layer >= 0)
-			say(ctx, "  layer %3d  ", norms[i].layer);
-		else
-			say(ctx, "  %-9s  ", "ends");
-		if (norms[i].expert >= 0)
-			say(ctx, "expert %3d  ", norms[i].expert);
-		say(ctx, "%-10s  |dW| %10.4f", norms[i].module, norms[i].norm);
-		if (against != NULL) {
+		if (against != NULL)
 			cJSON_AddNumberToObject(item, "cosine", norms[i].cosine);
-			say(ctx, "  cosine %7.4f", norms[i].cosine);
-		}
-		say(ctx, "\n");
+		if (listed)
+			say_norm(ctx, &norms[i], against != NULL);
 	}
+	fine = listed || say_map(ctx, norms, n);
 	t2l_free(norms);
-	return true;
+	return fine;
 }
 
 static cJSON *
@@ -198,8 +227,8 @@ static int
 inspect_adapter(struct context *ctx, const struct options *opt, const struct t2l_adapter *adapter)
 {
 	const struct t2l_adapter_facts *facts = t2l_adapter_facts(adapter);
+	bool listed = option_flag(opt, "norms") || option_text(opt, "against") != NULL, fine;
 	cJSON *object = cJSON_CreateObject();
-	bool fine;
 
 	cJSON_AddStringToObject(object, "kind", "adapter");
 	cJSON_AddStringToObject(object, "format", facts->format);
@@ -235,8 +264,8 @@ inspect_adapter(struct context *ctx, const struct options *opt, const struct t2l
 		say_pair(ctx, "rows",
 		    "of q and k in GGUF's order, head size not told; other formats need the base");
 	fine = add_tensors(ctx, adapter, object, option_flag(opt, "tensors"));
-	if (fine && (option_flag(opt, "norms") || option_text(opt, "against") != NULL))
-		fine = add_norms(ctx, adapter, option_text(opt, "against"), object);
+	if (fine && (listed || !option_flag(opt, "spectrum")))
+		fine = add_norms(ctx, adapter, option_text(opt, "against"), listed, object);
 	if (fine && option_flag(opt, "spectrum"))
 		fine = add_spectra(ctx, adapter, object);
 	say_json(ctx, object);

@@ -2,14 +2,11 @@
 
 #include "config.h"
 
-#include <fnmatch.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/buffer.h"
+#include "src/adapter-names.h"
 #include "src/adapter-output.h"
 #include "src/command.h"
 #include "src/merge-auto.h"
@@ -41,8 +38,8 @@ static const struct option_spec options[] = {
 	{ "seed", 0, OPTION_INTEGER, 0, "of what is drawn at random", .fallback = "0", .min = 0,
 	    .max = 9e15 },
 	{ "into-base", 0, OPTION_MODEL, 0,
-	    "write this base with the merge added to its weights to --output: a directory, or a "
-	    "file when it is GGUF" },
+	    "write this base with the merge added to its weights to --output: .gguf a file, / a "
+	    "directory, else as the base is" },
 	{ "auto", 0, OPTION_PATH, 0,
 	    "search the weights on examples: JSONL {\"prompt\":..,\"response\":..}" },
 	{ "auto-score", 0, OPTION_CHOICE, 0, "what the search wants more of",
@@ -57,6 +54,7 @@ static const struct option_spec options[] = {
 
 /* All adapters of the line in one list, with where they come from. */
 struct inputs {
+	struct context *ctx;
 	const struct t2l_adapter **adapters;
 	double *weights;
 	struct store_parent *parents; /* one for each at first, then those of the catalog */
@@ -75,8 +73,10 @@ tidy_weight(float weight)
 }
 
 static bool
-add_input(struct context *ctx, struct inputs *inputs, const char *text)
+add_input(void *user, const char *text)
 {
+	struct inputs *inputs = user;
+	struct context *ctx = inputs->ctx;
 	struct mix mix;
 	size_t n = inputs->n + 1;
 	const struct t2l_adapter **adapters = realloc(inputs->adapters, n * sizeof *adapters);
@@ -103,85 +103,6 @@ add_input(struct context *ctx, struct inputs *inputs, const char *text)
 	inputs->weighted |= strrchr(text, ':') != NULL;
 	mix_release(&mix);
 	return true;
-}
-
-/* A pattern's weight goes to all that it matches: "m-*:0.5" -> "m-*" and ":0.5". */
-static const char *
-cut_suffix(char *pattern)
-{
-	char *colon = strrchr(pattern, ':'), *end;
-
-	if (colon == NULL || colon[1] == '\0')
-		return "";
-	strtod(colon + 1, &end);
-	if (*end != '\0')
-		return "";
-	*colon = '\0';
-	return colon + 1;
-}
-
-static bool
-add_match(struct context *ctx, struct inputs *inputs, const char *name, const char *weight)
-{
-	struct buffer text = { 0 };
-	bool fine;
-
-	buffer_printf(&text, "%s%s%s", name, weight[0] ? ":" : "", weight);
-	fine = !buffer_failed(&text) && add_input(ctx, inputs, buffer_string(&text));
-	buffer_free(&text);
-	return fine;
-}
-
-/* The adapters of the catalog whose names PATTERN matches. */
-static bool
-add_names(struct context *ctx, struct inputs *inputs, const char *pattern, const char *weight)
-{
-	struct store_strings *names;
-	struct store *store;
-	size_t before = inputs->n;
-	bool fine = true;
-
-	if (!workplace_store(ctx, &store))
-		return false;
-	if (store_names(store, "", SIZE_MAX, &names) != STORE_OK) {
-		context_fail(ctx, "%s", store_error(store));
-		return false;
-	}
-	for (size_t i = 0; i < names->n_rows && fine; i++)
-		if (fnmatch(pattern, names->rows[i], 0) == 0)
-			fine = add_match(ctx, inputs, names->rows[i], weight);
-	store_free(names);
-	if (fine && inputs->n == before)
-		context_fail(ctx, "'%s' matches no file and no name in the catalog", pattern);
-	return fine && inputs->n > before;
-}
-
-/* A name, a path, or a pattern of paths or else of names. */
-static bool
-add_inputs(struct context *ctx, struct inputs *inputs, const char *text)
-{
-	char *pattern;
-	const char *weight;
-	glob_t found;
-	bool fine = true;
-
-	if (strpbrk(text, "*?[") == NULL || access(text, F_OK) == 0)
-		return add_input(ctx, inputs, text);
-	pattern = strdup(text);
-	if (pattern == NULL) {
-		context_fail(ctx, "out of memory");
-		return false;
-	}
-	weight = cut_suffix(pattern);
-	if (glob(pattern, 0, NULL, &found) == 0) {
-		for (size_t i = 0; i < found.gl_pathc && fine; i++)
-			fine = add_match(ctx, inputs, found.gl_pathv[i], weight);
-		globfree(&found);
-	} else {
-		fine = add_names(ctx, inputs, pattern, weight);
-	}
-	free(pattern);
-	return fine;
 }
 
 /* ---- the table of strategies ---- */
@@ -403,6 +324,24 @@ keep_merged(struct context *ctx, const struct options *opt, struct inputs *input
 	return adapter_output(ctx, opt, merged, &keep);
 }
 
+static bool
+tell_warnings(struct context *ctx, const struct inputs *inputs)
+{
+	struct t2l_error err;
+	char *lines, *rest, *line;
+
+	if (t2l_merge_warnings(inputs->adapters, inputs->n, &lines, &err) != T2L_OK) {
+		context_fail_error(ctx, &err);
+		return false;
+	}
+	rest = lines;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (line[0] != '\0')
+			note(ctx, "%s", line);
+	t2l_free(lines);
+	return true;
+}
+
 static int
 merge_inputs(struct context *ctx, const struct options *opt, struct inputs *inputs)
 {
@@ -416,7 +355,7 @@ merge_inputs(struct context *ctx, const struct options *opt, struct inputs *inpu
 
 	if (!settle_weights(ctx, opt, inputs, &weights))
 		return 2;
-	if (!workplace_engine(ctx, &engine) ||
+	if (!tell_warnings(ctx, inputs) || !workplace_engine(ctx, &engine) ||
 	    (option_text(opt, "auto") != NULL &&
 		!search_weights(ctx, opt, engine, &merge, inputs, &weights)))
 		return 1;
@@ -437,7 +376,7 @@ merge_inputs(struct context *ctx, const struct options *opt, struct inputs *inpu
 static int
 merge_run(struct context *ctx, const struct options *opt)
 {
-	struct inputs inputs = { 0 };
+	struct inputs inputs = { .ctx = ctx };
 	bool fine = true;
 	int status = 1;
 
@@ -450,7 +389,7 @@ merge_run(struct context *ctx, const struct options *opt)
 	if (option_text(opt, "into-base") != NULL && option_text(opt, "output") == NULL)
 		return context_usage(ctx, "--into-base wants an --output to write to");
 	for (size_t i = 0; i < option_count(opt, "adapters") && fine; i++)
-		fine = add_inputs(ctx, &inputs, option_nth(opt, "adapters", i));
+		fine = adapter_names_each(ctx, option_nth(opt, "adapters", i), add_input, &inputs);
 	if (fine)
 		status = merge_inputs(ctx, opt, &inputs);
 	for (size_t i = 0; i < inputs.n; i++)

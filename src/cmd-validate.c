@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "src/adapter-checks.h"
+#include "src/adapter-names.h"
 #include "src/command.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
 static const struct option_spec options[] = {
-	{ "adapter", 'a', OPTION_ADAPTER, MANY, "adapter to look at: file, directory or name" },
+	{ "adapter", 'a', OPTION_ADAPTER, MANY,
+	    "adapters to look at: files, directories, names or patterns" },
 	{ "base-model", 'b', OPTION_MODEL, 0, "base that it should fit" },
 	{ "device-profile", 0, OPTION_TEXT, 0,
 	    "device it should run on (--profiles lists them); the configured base without "
@@ -83,6 +85,12 @@ catalog_row(struct context *ctx, int64_t id)
 	return row;
 }
 
+struct validation {
+	struct context *ctx;
+	struct check_options check;
+	bool wrong; /* with any */
+};
+
 /* A file that can't be opened is a finding, not a failure of the command: the next is looked at. */
 static bool
 validate(struct context *ctx, const char *name, struct check_options *check)
@@ -110,12 +118,22 @@ validate(struct context *ctx, const char *name, struct check_options *check)
 	return !checks.wrong;
 }
 
+static bool
+validate_next(void *user, const char *name)
+{
+	struct validation *all = user;
+
+	if (!validate(all->ctx, name, &all->check))
+		all->wrong = true;
+	return !atomic_load(all->ctx->cancelled);
+}
+
 static int
 validate_run(struct context *ctx, const struct options *opt)
 {
 	const char *profile_name = option_text(opt, "device-profile");
 	const char *base = option_text(opt, "base-model"), *size = option_text(opt, "max-memory");
-	struct check_options check = { 0 };
+	struct validation all = { .ctx = ctx };
 	struct device_profile profile;
 	struct t2l_model *model;
 	bool fine = true;
@@ -124,22 +142,22 @@ validate_run(struct context *ctx, const struct options *opt)
 		return device_profile_each(ctx, list_profile, ctx) ? 0 : 1;
 	if (option_count(opt, "adapter") == 0)
 		return context_usage(ctx, "--adapter is wanted: a file, directory or name");
-	if (size != NULL && !bytes_parse(size, &check.max_memory_bytes))
+	if (size != NULL && !bytes_parse(size, &all.check.max_memory_bytes))
 		return context_usage(ctx, "'%s' is no size like 2GB, 512MB or 1.5GiB", size);
 	if (profile_name != NULL) {
 		if (!device_profile_find(ctx, profile_name, &profile))
 			return 1;
-		check.profile = &profile;
+		all.check.profile = &profile;
 	}
 	/* Memory and speed are those of a base. */
 	if (base != NULL || size != NULL || profile_name != NULL) {
 		if (!workplace_model(ctx, base, &model))
 			return 1;
-		check.model = model;
+		all.check.model = model;
 	}
-	for (size_t i = 0; i < option_count(opt, "adapter"); i++)
-		fine = validate(ctx, option_nth(opt, "adapter", i), &check) && fine;
-	return fine ? 0 : 1;
+	for (size_t i = 0; i < option_count(opt, "adapter") && !atomic_load(ctx->cancelled); i++)
+		fine &= adapter_names_each(ctx, option_nth(opt, "adapter", i), validate_next, &all);
+	return fine && !all.wrong ? 0 : 1;
 }
 
 const struct command command_validate = {

@@ -16,6 +16,7 @@ src_t2l_SOURCES = \
 	src/hypernet-settings.c src/hypernet-settings.h \
 	src/workplace.c src/workplace.h \
 	src/adapter-export.c src/adapter-export.h \
+	src/adapter-names.c src/adapter-names.h \
 	src/adapter-output.c src/adapter-output.h \
 	src/adapter-tree.c src/adapter-tree.h \
 	src/distil.c src/distil.h src/nearest-task.c src/nearest-task.h \

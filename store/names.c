@@ -75,6 +75,8 @@ store_check_name(struct store *store, const char *name)
 
 	if (why == NULL && name[strspn(name, "0123456789")] == '\0')
 		why = "it is a number, which would be taken for an id";
+	if (why == NULL && name[strspn(name, ".")] == '\0')
+		why = "it would be taken for a folder";
 	if (why == NULL && strcasecmp(name, "base") == 0)
 		why = "it stands for the base model without an adapter";
 	if (why != NULL)

@@ -210,8 +210,8 @@ enum store_status store_get(struct store *store, int64_t id, struct store_adapte
 enum store_status store_find(struct store *store, const char *what, struct store_adapter **out);
 
 /* Whether NAME may be used: valid UTF-8 without control characters, '/', ':', ',' or '"', no
- * space at its ends, no '-', '#', '~' or '@' in front, not a number, not "base", at most
- * STORE_NAME_MAX bytes. */
+ * space at its ends, no '-', '#', '~' or '@' in front, not a number, not dots alone, not
+ * "base", at most STORE_NAME_MAX bytes. */
 enum store_status store_check_name(struct store *store, const char *name);
 
 /* A free name made from a description: "uppercase-english-word", "...-2". */

@@ -83,12 +83,12 @@ declare(const struct into_base *work, const struct gguf *gguf, const char *archi
 				status = t2l_fail(err, T2L_EUNSUPPORTED,
 				    "'%s' uses its embedding as its output head too; the adapter "
 				    "changes one of them and cannot be merged into both",
-				    gguf_path(gguf));
+				    work->base);
 		}
 		gguf_writer_declare(writer, entry->name, entry->dtype, entry->n_dims, entry->shape);
 	}
 	if (status == T2L_OK)
-		status = into_base_all_found(work, found, gguf_path(gguf), err);
+		status = into_base_all_found(work, found, err);
 	free(found);
 	return status;
 }

@@ -89,8 +89,8 @@ struct names {
 };
 
 static enum t2l_status
-find_modules(const struct into_base *work, const struct safetensors *st, const char *base,
-    struct names *names, struct t2l_error *err)
+find_modules(const struct into_base *work, const struct safetensors *st, struct names *names,
+    struct t2l_error *err)
 {
 	const struct t2l_adapter *adapter = work->adapter;
 	const bool tied = safetensors_find(st, "lm_head.weight") == NULL;
@@ -111,11 +111,11 @@ find_modules(const struct into_base *work, const struct safetensors *st, const c
 			return t2l_fail(err, T2L_EUNSUPPORTED,
 			    "'%s' uses its embedding as its output head too; the adapter changes "
 			    "one of them and cannot be merged into both",
-			    base);
+			    work->base);
 		names->modules[i] = module;
 		names->found[module - adapter->modules] = true;
 	}
-	return into_base_all_found(work, names->found, base, err);
+	return into_base_all_found(work, names->found, err);
 }
 
 static enum t2l_status
@@ -195,7 +195,7 @@ fill(struct into_base *work, const struct safetensors *st, const char *base, con
 
 	if (names.modules == NULL || names.found == NULL)
 		status = t2l_fail(err, T2L_ENOMEM, "out of memory");
-	else if ((status = find_modules(work, st, base, &names, err)) == T2L_OK &&
+	else if ((status = find_modules(work, st, &names, err)) == T2L_OK &&
 		 (status = join(directory, MODEL_NAME, path, err)) == T2L_OK &&
 		 (status = write_model(work, st, &names, path, err)) == T2L_OK)
 		status = copy_companions(base, directory, err);
@@ -233,7 +233,7 @@ into_base_hf(struct into_base *work, const char *base, const char *output, struc
 		return t2l_fail(err, T2L_EMISMATCH,
 		    "the adapter has its q and k rows in GGUF's order and '%s' has not; convert it "
 		    "first, with its base",
-		    base);
+		    work->base);
 	while (n > 1 && output[n - 1] == '/')
 		n--;
 	if (snprintf(temporary, sizeof temporary, "%.*s.XXXXXX", (int)n, output) >=

@@ -2,11 +2,17 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/atomic-folder.h"
+#include "engine/adapters/base-shape.h"
 #include "engine/adapters/into-base.h"
+#include "engine/adapters/row-order.h"
+
+#define PATH_SIZE 4096
 
 /* What lies between the adapter's two sides and a matrix's: an embedding is stored [in, out]. */
 struct sides {
@@ -104,18 +110,98 @@ into_base_step(struct into_base *work, size_t done, size_t all, struct t2l_error
 }
 
 enum t2l_status
-into_base_all_found(
-    const struct into_base *work, const bool *found, const char *base, struct t2l_error *err)
+into_base_all_found(const struct into_base *work, const bool *found, struct t2l_error *err)
 {
 	char label[MODULE_PATH_SIZE];
 
 	for (size_t i = 0; i < work->adapter->n_modules; i++) {
 		if (!found[i])
 			return t2l_fail(err, T2L_EMISMATCH,
-			    "'%s' has no %s, which the adapter changes", base,
+			    "'%s' has no %s, which the adapter changes", work->base,
 			    adapter_module_label(&work->adapter->modules[i], label, sizeof label));
 	}
 	return T2L_OK;
+}
+
+/* ---- in the base's form, or in the other ---- */
+
+/* A path that ends in .gguf becomes a file, one that ends in a slash a directory; any other is of
+ * the base's form. */
+static bool
+wants_directory(const char *output, bool base_is_directory)
+{
+	const size_t n = strlen(output);
+
+	if (n > 5 && strcmp(output + n - 5, ".gguf") == 0)
+		return false;
+	return base_is_directory || (n > 0 && output[n - 1] == '/');
+}
+
+static bool
+tell_conversion(void *user, const struct t2l_quantize_report *report)
+{
+	const struct t2l_into_base_options *options = user;
+
+	return options->on_tensor == NULL ||
+	       options->on_tensor(options->user, report->done, report->all);
+}
+
+/* The base in the other form, at PATH. */
+static enum t2l_status
+convert_base(struct into_base *work, const char *path, struct t2l_error *err)
+{
+	struct t2l_quantize_options options = { 0 };
+
+	if (work->options != NULL) {
+		options.on_tensor = tell_conversion;
+		options.user = (void *)work->options;
+	}
+	return t2l_model_convert(work->base, path, &options, err);
+}
+
+/* The base is converted first, beside the output, and the adapter added in the output's form: what
+ * was quantised is widened before anything is added to it. */
+static enum t2l_status
+into_other_form(
+    struct into_base *work, bool to_directory, const char *output, struct t2l_error *err)
+{
+	char folder[PATH_SIZE], target[PATH_SIZE], between[PATH_SIZE + 8];
+	size_t n = strlen(output);
+	enum t2l_status status;
+
+	while (n > 1 && output[n - 1] == '/')
+		n--;
+	if (n >= sizeof target)
+		return t2l_fail(err, T2L_EINVAL, "the path '%.60s...' is too long", output);
+	snprintf(target, sizeof target, "%.*s", (int)n, output);
+	if (atomic_folder_make(target, folder, sizeof folder) != 0)
+		return t2l_fail_errno(err, "cannot make a directory beside '%s'", output);
+	snprintf(between, sizeof between, "%s/base", folder);
+	status = convert_base(work, between, err);
+	if (status == T2L_OK)
+		status = to_directory ? into_base_hf(work, between, target, err)
+				      : into_base_gguf(work, between, target, err);
+	if (to_directory)
+		atomic_folder_discard(between);
+	atomic_folder_discard(folder);
+	return status;
+}
+
+/* HF directories keep rows in Hugging Face's order; a GGUF base tells the size of a head. */
+static enum t2l_status
+order_rows(const struct t2l_adapter *adapter, const char *base, bool base_is_directory,
+    bool to_directory, struct t2l_adapter **ordered, struct t2l_error *err)
+{
+	struct base_shape shape;
+	enum t2l_status status;
+
+	if (base_is_directory || !to_directory || !adapter->facts.gguf_rows) {
+		*ordered = t2l_adapter_ref(adapter);
+		return T2L_OK;
+	}
+	status = base_shape_read(base, &shape, err);
+	return status == T2L_OK ? adapter_reorder(adapter, false, shape.head_dim, ordered, err)
+				: status;
 }
 
 enum t2l_status
@@ -123,14 +209,24 @@ t2l_adapter_into_base(const struct t2l_adapter *adapter, const char *base, const
     const struct t2l_into_base_options *options, struct t2l_into_base_report *report,
     struct t2l_error *err)
 {
-	struct into_base work = { .adapter = adapter, .options = options };
+	struct into_base work = { .base = base, .options = options };
+	struct t2l_adapter *ordered = NULL;
+	bool is_directory, to_directory;
 	enum t2l_status status;
 	struct stat info;
 
 	if (stat(base, &info) != 0)
 		return t2l_fail_errno(err, "merge: cannot open the base '%s'", base);
-	status = S_ISDIR(info.st_mode) ? into_base_hf(&work, base, output, err)
-				       : into_base_gguf(&work, base, output, err);
+	is_directory = S_ISDIR(info.st_mode);
+	to_directory = wants_directory(output, is_directory);
+	status = order_rows(adapter, base, is_directory, to_directory, &ordered, err);
+	work.adapter = ordered;
+	if (status == T2L_OK)
+		status = is_directory != to_directory
+			     ? into_other_form(&work, to_directory, output, err)
+			 : to_directory ? into_base_hf(&work, base, output, err)
+					: into_base_gguf(&work, base, output, err);
+	t2l_adapter_close(ordered);
 	if (status != T2L_OK)
 		return t2l_context(err, "merge");
 	if (report != NULL)

@@ -30,6 +30,7 @@ enum t2l_status into_base_add(const struct base_matrix *matrix, const struct ada
 /* What has been done so far; tells the caller's callback. */
 struct into_base {
 	const struct t2l_adapter *adapter;
+	const char *base; /* as the caller named it, for messages */
 	const struct t2l_into_base_options *options;
 	struct t2l_into_base_report report;
 };
@@ -38,8 +39,9 @@ enum t2l_status into_base_step(
 /* Every module must have found its tensor: else T2L_EMISMATCH names the first of those that FOUND
  * [n_modules] lacks. */
 enum t2l_status into_base_all_found(
-    const struct into_base *work, const bool *found, const char *base, struct t2l_error *err);
+    const struct into_base *work, const bool *found, struct t2l_error *err);
 
+/* BASE is of the form that OUTPUT gets: a directory, a GGUF file. */
 enum t2l_status into_base_hf(
     struct into_base *work, const char *base, const char *output, struct t2l_error *err);
 enum t2l_status into_base_gguf(

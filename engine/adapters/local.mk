@@ -7,7 +7,7 @@ engine_libt2l_la_SOURCES += \
 	engine/adapters/native.c \
 	engine/adapters/merge.c engine/adapters/merge.h \
 	engine/adapters/merge-inputs.c engine/adapters/merge-inputs.h \
-	engine/adapters/merge-strategies.c engine/adapters/merge-span.c \
+	engine/adapters/merge-warnings.c engine/adapters/merge-strategies.c engine/adapters/merge-span.c \
 	engine/adapters/merge-prune.c engine/adapters/merge-combine.c \
 	engine/adapters/into-base.c engine/adapters/into-base.h \
 	engine/adapters/into-base-hf.c engine/adapters/into-base-gguf.c \

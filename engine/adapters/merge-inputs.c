@@ -146,8 +146,8 @@ merge_settle_weights(const struct merge_strategy *strategy, const double *weight
 
 /* ---- inputs ---- */
 
-static const char *
-name_of(const struct t2l_adapter *adapter)
+const char *
+merge_name_of(const struct t2l_adapter *adapter)
 {
 	const struct t2l_adapter_facts *facts = &adapter->facts;
 
@@ -168,12 +168,12 @@ check_bases(const struct t2l_adapter *const *adapters, size_t n, struct t2l_erro
 			return t2l_fail(err, T2L_EMISMATCH,
 			    "merge: only one of '%.80s' and '%.80s' has its q and k rows in GGUF's "
 			    "order; convert one first, with its base",
-			    name_of(adapters[0]), name_of(adapters[i]));
+			    merge_name_of(adapters[0]), merge_name_of(adapters[i]));
 		if (base[0] != '\0' && own[0] != '\0' && strcmp(base, own) != 0)
 			return t2l_fail(err, T2L_EMISMATCH,
 			    "merge: '%.80s' was made for another base ('%.80s') than those before "
 			    "it",
-			    name_of(adapters[i]), adapters[i]->facts.base_name);
+			    merge_name_of(adapters[i]), adapters[i]->facts.base_name);
 		if (own[0] != '\0')
 			base = own;
 	}
@@ -269,7 +269,7 @@ unite(const struct merge_strategy *strategy, const struct t2l_adapter *const *ad
 
 		if (first != NULL && compare_places(&first->module, &next->module) == 0) {
 			status = check_pair(
-			    strategy, first, next, name_of(adapters[next->adapter]), err);
+			    strategy, first, next, merge_name_of(adapters[next->adapter]), err);
 			if (status != T2L_OK)
 				return status;
 			continue;
@@ -308,7 +308,7 @@ lineage_text(const struct t2l_adapter *const *adapters, const double *weights, s
 		cJSON *parent = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(parent, "hash", adapters[i]->facts.hash);
-		cJSON_AddStringToObject(parent, "name", name_of(adapters[i]));
+		cJSON_AddStringToObject(parent, "name", merge_name_of(adapters[i]));
 		cJSON_AddNumberToObject(parent, "weight", short_number(weights[i]));
 		cJSON_AddItemToArray(root, parent);
 	}

@@ -7,6 +7,9 @@
 
 #include "engine/adapters/merge.h"
 
+/* What messages call it: its name, its task, or "(unnamed)". */
+const char *merge_name_of(const struct t2l_adapter *adapter);
+
 /* The strategy of N adapters and its settings. T2L_EINVAL: there is none of that name, or it has
  * not a parameter that was given. */
 enum t2l_status merge_settle(const struct t2l_merge_options *options, size_t n,

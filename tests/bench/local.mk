@@ -7,7 +7,7 @@ BENCHES = tests/bench/bench-attention tests/bench/bench-catalog tests/bench/benc
 	tests/bench/bench-train-peer tests/bench/bench-training-ops tests/bench/make-random-model
 EXTRA_PROGRAMS += $(BENCHES)
 CLEANFILES += $(BENCHES)
-EXTRA_DIST += tests/bench/run tests/bench/peer-tokenizers.py tests/bench/peer-merge.py
+EXTRA_DIST += tests/bench/run tests/bench/peer-tokenizers.py tests/bench/peer-merge.py tests/bench/many-adapters.py
 EXTRA_DIST += tests/interop/peer-training.py tests/interop/check-demo-peft.sh \
 	tests/interop/check-exports.sh tests/interop/check-peers.sh tests/interop/make-random-adapter.py \
 	tests/interop/peer-llama-cpp.py tests/interop/peer-mlx.py \

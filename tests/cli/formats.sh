@@ -79,6 +79,32 @@ hf_directories_have_what_transformers_wants() {
 	[ ! -e only/model.safetensors ]
 }
 
+# Base + adapter in one: both forms, from the HF base and from the GGUF file made of it.
+merged_bases_answer_as_base_and_adapter_do() {
+	demo=$T2L_DATADIR/models/demo-base
+	ends 0 generate --task "write the plural of the word" --output plural.safetensors
+	ends 0 export --adapter plural.safetensors --format merged --base-model "$demo" --output merged
+	ends 0 export --adapter plural.safetensors --format merged --base-model "$demo" --output merged.gguf --json
+	says out '"format":"merged"'
+	ends 0 convert "$demo" demo.gguf
+	ends 0 export --adapter plural.safetensors --format merged --base-model demo.gguf --output again.gguf
+	ends 0 merge --adapters plural.safetensors:1 --into-base demo.gguf --output again/
+	for model in merged merged.gguf again.gguf again; do
+		for word in house dog; do
+			ends 0 infer --base-model ./$model --prompt $word --greedy
+			same "$(cat out)" ${word}s
+		done
+	done
+	ends 1 export --adapter plural.safetensors --format merged --base-model "$demo" --output merged
+	says err 'merged'
+	ends 1 export --adapter "$qv" --format merged --base-model "$demo" --output other.gguf
+	[ ! -e other.gguf ]
+	ends 2 export --adapter plural.safetensors --format merged --base-model "$demo" --precision fp16 --output p.gguf
+	for left in .t2l-*; do
+		[ ! -e "$left" ]
+	done
+}
+
 a_tree_is_imported_once() {
 	mkdir -p tree/deep/er
 	cp -r "$qv" tree/qv
@@ -139,6 +165,55 @@ RUN y' --output o
 	[ ! -e o ]
 }
 
+# A name is a word in a list, never a way to a file or a second line.
+no_command_takes_a_path_for_a_name() {
+	ends 0 generate --task "write the plural of the word" --name fine --output fine.safetensors
+	for name in ../evil /tmp/evil 'evil
+second' .. -evil 'a/b'; do
+		for line in "import fine.safetensors" "merge --adapters fine" "generate --task x"; do
+			# shellcheck disable=SC2086
+			"$t2l" $line "--name=$name" >out 2>err && { echo "$line --name $name"; return 1; }
+			[ -s err ]
+		done
+		"$t2l" catalog rename -- fine "$name" >out 2>err && { echo "rename $name"; return 1; }
+	done
+	ends 0 catalog list --json
+	lacks out evil
+	ls -a .. >names
+	lacks names evil
+	[ ! -e /tmp/evil ]
+}
+
+# Names that a file brings along are no better.
+names_inside_files_are_refused_or_made_visible() {
+	ends 0 generate --task "write the plural of the word" --output plural.safetensors
+	export LC_ALL=C
+	# As long as before, so that the header's lengths stay right.
+	sed 's/write the plural of/..\/..\/evilplural of/' plural.safetensors >dots.safetensors
+	ends 0 import dots.safetensors --name dots --json
+	ends 0 import dots.safetensors --json
+	for format in ollama hf peft; do
+		ends 0 export --adapter dots --format $format --base-model "$T2L_DATADIR/models/demo-base" --output $format
+	done
+	ls -a .. . >names
+	lacks names evil
+	sed 's/write the plural of/write th\\nplural of/' plural.safetensors >break.safetensors
+	ends 0 inspect break.safetensors
+	! grep -q '^plural of' out
+	sed 's/write the plural of/w\\u001b[2Jplural of/' plural.safetensors >escape.safetensors
+	ends 0 inspect escape.safetensors
+	! grep -q "$(printf '\033')" out
+	says out '[2Jplural of the word'
+	# A shard's index may not lead out of its folder.
+	mkdir -p base
+	cp "$T2L_DATADIR/models/demo-base/config.json" base
+	printf '{"weight_map":{"model.norm.weight":"../../x.safetensors"}}' >base/model.safetensors.index.json
+	ends 1 merge --adapters plural.safetensors --into-base base --output merged
+	says err 'plain name'
+	ends 1 validate --adapter plural.safetensors --base-model base
+	[ ! -e merged ]
+}
+
 answers_become_training_data() {
 	ends 0 generate --task "write the plural of the word" --name plural
 	for word in house dog cat tree car book pen cup door hand nose; do echo $word; done >words
@@ -158,5 +233,7 @@ answers_become_training_data() {
 
 run_tests every_format_is_told_by_its_content convert_goes_from_any_to_any \
 	a_gguf_without_head_size_wants_its_base precision_and_purpose_are_told_with_their_cost \
-	hf_directories_have_what_transformers_wants a_tree_is_imported_once the_same_adapter_is_known_in_every_form hostile_names_are_refused \
+	hf_directories_have_what_transformers_wants merged_bases_answer_as_base_and_adapter_do a_tree_is_imported_once the_same_adapter_is_known_in_every_form \
+	hostile_names_are_refused no_command_takes_a_path_for_a_name \
+	names_inside_files_are_refused_or_made_visible \
 	answers_become_training_data

@@ -66,7 +66,20 @@ searched_weights_find_the_task_of_the_examples() {
 	[ ! -e x.safetensors ]
 }
 
+a_merge_warns_of_what_does_not_meet() {
+	ends 0 merge --adapters $pair --output fine.safetensors
+	lacks err 'modules'
+	ends 0 merge --adapters "$work/plural.safetensors" "$work/plural.safetensors" --output twice.safetensors
+	says err 'are the same adapter'
+}
+
 inspect_shows_spectra_and_diff_compares() {
+	ends 0 inspect "$work/plural.safetensors"
+	says out '|dW|, layer by module' q_proj
+	ends 0 inspect "$work/plural.safetensors" --json
+	says out '"norms":[{"layer":0,'
+	ends 0 inspect "$work/plural.safetensors" --norms
+	lacks out 'layer by module'
 	ends 0 inspect "$work/plural.safetensors" --spectrum
 	says out "effective rank" health layer
 	ends 0 inspect "$work/plural.safetensors" --spectrum --json
@@ -97,6 +110,18 @@ validate_tells_fit_memory_and_speed() {
 	rm "$XDG_CONFIG_HOME/t2l/profiles.toml"
 }
 
+validate_takes_patterns() {
+	cp "$work/plural.safetensors" one.safetensors
+	cp "$work/capitals.safetensors" two.safetensors
+	ends 0 validate --adapter '*.safetensors' --json
+	lines out 2
+	head -c 100 one.safetensors >three.safetensors
+	ends 1 validate --adapter '*.safetensors' --json
+	lines out 3
+	ends 1 validate --adapter 'none-*'
+	says err 'matches no file'
+}
+
 validate_sees_a_damaged_file() {
 	head -c 3000 "$work/plural.safetensors" >cut.safetensors
 	ends 1 validate --adapter cut.safetensors --adapter "$work/plural.safetensors" --json
@@ -120,4 +145,5 @@ similar_adapters_come_by_meaning() {
 run_tests similar_adapters_come_by_meaning every_strategy_merges a_cut_tells_what_it_leaves_out a_seed_repeats_what_is_drawn \
 	a_parameter_the_strategy_has_not_is_refused a_base_with_an_adapter_inside_answers_like_both \
 	searched_weights_find_the_task_of_the_examples inspect_shows_spectra_and_diff_compares \
-	validate_tells_fit_memory_and_speed validate_sees_a_damaged_file
+	a_merge_warns_of_what_does_not_meet validate_tells_fit_memory_and_speed validate_takes_patterns \
+	validate_sees_a_damaged_file

@@ -73,6 +73,9 @@ if "$python" -c 'import llama_cpp' 2>/dev/null; then
 		plan lora-of-a-merge "$llama" "$work/cat.gguf" cat.safetensors.logits 1e-2
 	run export --adapter "$adapter" --format merged --base-model "$llama" --output "$work/merged.gguf" &&
 		plan merged-gguf "$work/merged.gguf" - a1.safetensors 1e-2
+	# The same base as an HF directory becomes a GGUF file on the way.
+	run export --adapter "$adapter" --format merged --base-model "$golden/models/llama2" \
+		--output "$work/from-hf.gguf" && plan merged-gguf-of-hf "$work/from-hf.gguf" - a1.safetensors 1e-2
 	run export --adapter "$adapter" --format ollama --base-model "$llama" --output "$work/ollama" &&
 		plan ollama-adapter "$llama" "$work/ollama/adapter.gguf" a1.safetensors 1e-2
 	# Experts: one tensor of a layer's four. llama.cpp rounds what meets q8_0 to q8_0.

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/atomic-folder.h"
 #include "base/file.h"
+#include "engine/adapters/row-order.h"
 #include "engine/formats/gguf.h"
 #include "engine/formats/safetensors.h"
 #include "tests/golden-path.h"
@@ -101,20 +103,6 @@ compare(const char *base, const struct t2l_adapter *adapter, const char *output,
 }
 
 static void
-remove_model(const char *directory)
-{
-	static const char *const names[] = { "model.safetensors", "config.json",
-		"generation_config.json", "config.dynamic.json", "tokenizer.json", NULL };
-	char path[4096];
-
-	for (size_t i = 0; names[i] != NULL; i++) {
-		snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-		unlink(path);
-	}
-	rmdir(directory);
-}
-
-static void
 a_directory_says_what_base_and_adapter_say(void **state)
 {
 	struct t2l_adapter *adapter = open_adapter("merge/inputs/a1");
@@ -125,7 +113,7 @@ a_directory_says_what_base_and_adapter_say(void **state)
 		skip();
 	snprintf(output, sizeof output, "%s", in_folder("merged"));
 	compare(golden_path("models/llama2"), adapter, output, 1e-3);
-	remove_model(output);
+	atomic_folder_discard(output);
 	t2l_adapter_close(adapter);
 }
 
@@ -161,6 +149,104 @@ a_gguf_file_says_what_base_and_adapter_say(void **state)
 	gguf_close(before);
 	gguf_close(after);
 	unlink(output);
+	t2l_adapter_close(adapter);
+}
+
+/* The other form of the base is made on the way. */
+static void
+a_directory_becomes_a_gguf_file_with_the_adapter_inside(void **state)
+{
+	struct t2l_adapter *adapter = open_adapter("merge/inputs/a1");
+	char base[4096], output[1024];
+
+	(void)state;
+	if (golden_path("models/llama2/config.json") == NULL)
+		skip();
+	snprintf(base, sizeof base, "%s", golden_path("models/llama2"));
+	snprintf(output, sizeof output, "%s", in_folder("merged.gguf"));
+	compare(base, adapter, output, 5e-3);
+	unlink(output);
+	assert_int_equal(files_in_folder(), 0);
+	t2l_adapter_close(adapter);
+}
+
+static void
+a_gguf_file_becomes_a_directory_with_the_adapter_inside(void **state)
+{
+	static const char *const bases[] = { "models/gguf/llama2-f16.gguf",
+		"models/gguf/llama2-q8_0.gguf" };
+	struct t2l_adapter *adapter = open_adapter("merge/inputs/a1"), *turned;
+	char output[1024], base[4096], given[1100];
+
+	(void)state;
+	snprintf(output, sizeof output, "%s", in_folder("merged"));
+	snprintf(given, sizeof given, "%s/", output);
+	for (size_t i = 0; i < 2; i++) {
+		if (golden_path(bases[i]) == NULL)
+			skip();
+		snprintf(base, sizeof base, "%s", golden_path(bases[i]));
+		compare(base, adapter, given, 5e-3);
+		atomic_folder_discard(output);
+		assert_int_equal(files_in_folder(), 0);
+	}
+	/* Rows of q in GGUF's order, as an adapter has them that does not tell the size of a head.
+	 */
+	assert_int_equal(adapter_reorder(adapter, true, 16, &turned, NULL), T2L_OK);
+	assert_true(turned->facts.gguf_rows);
+	compare(base, turned, given, 5e-3);
+	atomic_folder_discard(output);
+	assert_int_equal(files_in_folder(), 0);
+	t2l_adapter_close(turned);
+	t2l_adapter_close(adapter);
+}
+
+static bool
+stop_at(void *user, size_t done, size_t all)
+{
+	size_t *left = user;
+
+	(void)done;
+	(void)all;
+	return (*left)-- > 0;
+}
+
+static void
+an_interrupted_change_of_form_leaves_nothing(void **state)
+{
+	struct t2l_adapter *adapter = open_adapter("merge/inputs/a1");
+	const char *bases[] = { "models/llama2", "models/gguf/llama2-f16.gguf" };
+	const char *outputs[] = { "merged.gguf", "merged/" };
+	char base[4096], output[1024];
+	struct t2l_error err;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = 0, left;
+		enum t2l_status status;
+
+		if (golden_path(bases[i]) == NULL)
+			skip();
+		snprintf(base, sizeof base, "%s", golden_path(bases[i]));
+		snprintf(output, sizeof output, "%s", in_folder(outputs[i]));
+		do { /* both while converting and while adding */
+			struct t2l_into_base_options options = { stop_at, &left };
+
+			left = n;
+			n += 5;
+			status = t2l_adapter_into_base(adapter, base, output, &options, NULL, &err);
+			if (status == T2L_OK)
+				break;
+			assert_int_equal(status, T2L_ECANCELLED);
+			assert_int_equal(files_in_folder(), 0);
+		} while (n < 1000);
+		assert_int_equal(status, T2L_OK);
+		assert_true(n > 25);
+		if (i == 0)
+			unlink(output);
+		else
+			atomic_folder_discard(in_folder("merged"));
+		assert_int_equal(files_in_folder(), 0);
+	}
 	t2l_adapter_close(adapter);
 }
 
@@ -244,8 +330,8 @@ every_number_is_the_sum_in_the_bases_own_dtype(void **state)
 		}
 		safetensors_close(before);
 		safetensors_close(after);
-		remove_model(base);
-		remove_model(output);
+		atomic_folder_discard(base);
+		atomic_folder_discard(output);
 	}
 	t2l_adapter_close(adapter);
 }
@@ -274,7 +360,7 @@ what_fails_leaves_nothing(void **state)
 	assert_int_equal(
 	    t2l_adapter_into_base(adapter, base, output, NULL, NULL, &err), T2L_EMISMATCH);
 	assert_non_null(strstr(err.message, "q_proj of layer 1"));
-	remove_model(base);
+	atomic_folder_discard(base);
 	write_base(base, 2, DTYPE_F16);
 	assert_int_equal(t2l_adapter_into_base(huge, base, output, NULL, NULL, &err), T2L_EINVAL);
 	assert_non_null(strstr(err.message, "f16"));
@@ -288,8 +374,8 @@ what_fails_leaves_nothing(void **state)
 	assert_int_not_equal(
 	    t2l_adapter_into_base(adapter, base, output, NULL, NULL, &err), T2L_OK);
 	assert_int_equal(access(kept, F_OK), 0);
-	remove_model(output);
-	remove_model(base);
+	atomic_folder_discard(output);
+	atomic_folder_discard(base);
 	assert_int_equal(
 	    t2l_adapter_into_base(adapter, base, output, NULL, NULL, &err), T2L_ENOENT);
 	t2l_adapter_close(adapter);
@@ -302,6 +388,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_directory_says_what_base_and_adapter_say),
 		cmocka_unit_test(a_gguf_file_says_what_base_and_adapter_say),
+		cmocka_unit_test(a_directory_becomes_a_gguf_file_with_the_adapter_inside),
+		cmocka_unit_test(a_gguf_file_becomes_a_directory_with_the_adapter_inside),
+		cmocka_unit_test(an_interrupted_change_of_form_leaves_nothing),
 		cmocka_unit_test(every_number_is_the_sum_in_the_bases_own_dtype),
 		cmocka_unit_test(what_fails_leaves_nothing),
 	};

@@ -414,6 +414,82 @@ lineage_names_the_parents(void **state)
 /* ---- refusing ---- */
 
 static void
+check_warning(const struct t2l_adapter *a, const struct t2l_adapter *b, const char *expected)
+{
+	const struct t2l_adapter *both[] = { a, b };
+	char *lines;
+
+	assert_int_equal(t2l_merge_warnings(both, 2, &lines, NULL), T2L_OK);
+	if (expected[0] == '\0' ? lines[0] != '\0' : strstr(lines, expected) == NULL)
+		fail_msg("'%s' instead of '%s'", lines, expected);
+	t2l_free(lines);
+}
+
+/* V of layer 1 alone. */
+static struct t2l_adapter *
+make_lone(uint32_t seed)
+{
+	const struct adapter_labels label = { .name = "lone", .base_fingerprint = "f1" };
+	const struct adapter_module module = { .layer = 1,
+		.module = MODULE_V,
+		.rank = 2,
+		.alpha = 8,
+		.a = { .shape = { 0, 12 } },
+		.bt = { .shape = { 0, 5 } } };
+	struct t2l_adapter *adapter;
+
+	assert_int_equal(adapter_create(&module, 1, false, &label, &adapter, NULL), T2L_OK);
+	fill_numbers(tensor_f32(&adapter->modules[0].a), 24, seed);
+	fill_numbers(tensor_f32(&adapter->modules[0].bt), 10, seed + 1);
+	assert_int_equal(adapter_seal(adapter, NULL), T2L_OK);
+	return adapter;
+}
+
+static void
+what_should_be_known_before_a_merge_is_told(void **state)
+{
+	const struct adapter_labels es = {
+		.name = "es", .base_name = "x", .base_fingerprint = "f1"
+	};
+	const struct adapter_labels fr = {
+		.name = "fr", .base_name = "x", .base_fingerprint = "f1"
+	};
+	const struct adapter_labels de = {
+		.name = "de", .base_name = "y", .base_fingerprint = "f2"
+	};
+	const struct adapter_labels it = { .name = "it", .base_name = "z" };
+	const struct adapter_labels pt = { .name = "pt" };
+	struct t2l_adapter *one = make_adapter_of(2, 8, false, 1, &es);
+	struct t2l_adapter *two = make_adapter_of(2, 8, false, 40, &fr);
+	struct t2l_adapter *other_base = make_adapter_of(2, 8, false, 3, &de);
+	struct t2l_adapter *other_name = make_adapter_of(2, 8, false, 4, &it);
+	struct t2l_adapter *silent = make_adapter_of(2, 8, false, 5, &pt);
+	struct t2l_adapter *rslora = make_adapter_of(2, 8, true, 6, &fr);
+	struct t2l_adapter *strong = make_adapter_of(2, 800, false, 7, &fr);
+	struct t2l_adapter *lone = make_lone(8);
+
+	(void)state;
+	check_warning(one, two, "");
+	check_warning(one, other_base, "'es' and 'de' were made for different bases ('x', 'y')");
+	check_warning(other_name, one, "'it' names the base 'z', 'es' names 'x'");
+	check_warning(one, silent, "'pt' does not tell");
+	check_warning(two, two, "'fr' and 'fr' are the same adapter");
+	check_warning(one, rslora, "'fr' is an rsLoRA (scale 5.657), 'es' is not (scale 4)");
+	check_warning(rslora, one, "'fr' is an rsLoRA (scale 5.657), 'es' is not (scale 4)");
+	check_warning(one, strong, "'fr' changes the base");
+	check_warning(one, lone, "1 of 4 modules are changed by all");
+	check_warning(lone, one, "1 of 4 modules are changed by all");
+	t2l_adapter_close(one);
+	t2l_adapter_close(two);
+	t2l_adapter_close(other_base);
+	t2l_adapter_close(other_name);
+	t2l_adapter_close(silent);
+	t2l_adapter_close(rslora);
+	t2l_adapter_close(strong);
+	t2l_adapter_close(lone);
+}
+
+static void
 what_does_not_fit_together_is_refused(void **state)
 {
 	const struct adapter_labels a = { .name = "first", .base_fingerprint = "f1" };
@@ -561,6 +637,7 @@ main(void)
 		TEST(cat_adds_effects_whatever_ranks_and_scales),
 		TEST(one_adapter_is_only_scaled),
 		TEST(lineage_names_the_parents),
+		TEST(what_should_be_known_before_a_merge_is_told),
 		TEST(what_does_not_fit_together_is_refused),
 		TEST(every_strategy_says_what_it_is),
 		TEST(norms_are_those_of_the_formed_matrices),

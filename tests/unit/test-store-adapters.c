@@ -137,7 +137,7 @@ static void
 names_that_would_mislead_are_refused(void **state)
 {
 	static const char *const bad[] = { "", " x", "x ", "a/b", "a:0.5", "a,b", "12", "#1", "-x",
-		"~x", "base", "BASE", "a\nb", "a\x1b[2Jb", "a\x7f", "\xff\xfe", "a\xc3",
+		"~x", ".", "..", "base", "BASE", "a\nb", "a\x1b[2Jb", "a\x7f", "\xff\xfe", "a\xc3",
 		"\xed\xa0\x80", "evil\xe2\x80\xaegnp", "\xc2\x9bmm", "a\"b" };
 	struct fixture *f = *state;
 	char long_name[STORE_NAME_MAX + 2];
