@@ -12,7 +12,8 @@ EXTRA_DIST += tests/interop/peer-training.py tests/interop/check-demo-peft.sh \
 	tests/interop/check-exports.sh tests/interop/check-peers.sh tests/interop/make-random-adapter.py \
 	tests/interop/peer-llama-cpp.py tests/interop/peer-mlx.py \
 	tests/interop/make-hypernet-goldens.py tests/interop/make-reference-checkpoint.py tests/interop/make-jinja-expressions.py \
-	tests/interop/make-tokenizer-stages.py tests/interop/check-converted-models.py
+	tests/interop/make-tokenizer-stages.py tests/interop/check-converted-models.py \
+	tests/interop/check-converted-llama-cpp.sh
 
 tests_bench_bench_attention_SOURCES = tests/bench/bench-attention.c
 tests_bench_bench_attention_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SQLITE_CFLAGS)

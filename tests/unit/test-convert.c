@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "engine/formats/gguf.h"
 #include "engine/models/model.h"
+#include "engine/text/tokenizer.h"
 #include "tests/unit/temporary-folder.h"
 
 static struct t2l_engine *engine;
@@ -348,6 +349,107 @@ our_file_is_that_of_llama_cpp(void **state)
 	gguf_close(ours);
 }
 
+/* ---- text ---- */
+
+/* A blank before the first text only: GGUF's keys have no word for it. */
+static const char tokenizer_json[] =
+    "{\"version\": \"1.0\", \"added_tokens\": ["
+    "{\"id\": 0, \"content\": \"<unk>\", \"special\": true},"
+    "{\"id\": 1, \"content\": \"<s>\", \"special\": true},"
+    "{\"id\": 2, \"content\": \"</s>\", \"special\": true},"
+    "{\"id\": 8, \"content\": \"<eot>\", \"special\": true},"
+    "{\"id\": 9, \"content\": \"<eom>\", \"special\": true}],"
+    "\"normalizer\": null,"
+    "\"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"\u2581\","
+    " \"prepend_scheme\": \"first\", \"split\": false},"
+    "\"post_processor\": {\"type\": \"TemplateProcessing\","
+    " \"single\": [{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}},"
+    " {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"pair\": [],"
+    " \"special_tokens\": {\"<s>\": {\"id\": \"<s>\", \"ids\": [1], \"tokens\": [\"<s>\"]}}},"
+    "\"decoder\": {\"type\": \"Metaspace\", \"replacement\": \"\u2581\","
+    " \"prepend_scheme\": \"first\"},"
+    "\"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"fuse_unk\": true,"
+    " \"byte_fallback\": true, \"vocab\": {\"<unk>\": 0, \"<s>\": 1, \"</s>\": 2,"
+    " \"\u2581\": 3, \"a\": 4, \"b\": 5, \"\u2581a\": 6, \"ab\": 7},"
+    " \"merges\": [\"\u2581 a\", \"a b\"]}}";
+static const char tokenizer_config[] = "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\","
+				       " \"chat_template\": \"<{{ messages[0].content }}>\"}";
+static const char generation_config[] = "{\"eos_token_id\": [2, 8, 9]}";
+
+static void
+assert_same_text(struct t2l_model *a, struct t2l_model *b)
+{
+	static const char text[] = "a b<s>ab a</s> a<eot>xb";
+	const struct t2l_message message = { "user", "hello" };
+	const struct t2l_chat_options options = { .add_generation_prompt = true };
+	struct t2l_model *models[] = { a, b };
+	int32_t *ids[2];
+	char *chats[2];
+	size_t n[2];
+	struct t2l_error err = { 0 };
+
+	for (int i = 0; i < 2; i++) {
+		assert_ok(t2l_tokenize(models[i], text, strlen(text),
+		    T2L_PARSE_SPECIAL | T2L_ADD_SPECIAL, &ids[i], &n[i], &err));
+		assert_ok(t2l_chat_render(models[i], &message, 1, &options, &chats[i], &err));
+	}
+	assert_int_equal(n[0], n[1]);
+	assert_memory_equal(ids[0], ids[1], n[0] * sizeof **ids);
+	assert_string_equal(chats[0], "<hello>");
+	assert_string_equal(chats[0], chats[1]);
+	for (int i = 0; i < 2; i++) {
+		t2l_free(ids[i]);
+		t2l_free(chats[i]);
+	}
+}
+
+static void
+assert_ends(const struct t2l_model *model)
+{
+	static const int32_t want[] = { 2, 8, 9 };
+	size_t n = 0;
+	const int32_t *ends = tokenizer_eos(model->base->tokenizer, &n);
+
+	assert_int_equal(n, 3);
+	assert_memory_equal(ends, want, sizeof want);
+}
+
+static void
+text_ends_and_template_go_along(void **state)
+{
+	const char *source = source_with("llama2", "config.json");
+	const char *gguf_path = in_folder("model.gguf"), *back = in_folder("hf");
+	const struct {
+		const char *name, *text;
+	} files[] = {
+		{ "source/tokenizer.json", tokenizer_json },
+		{ "source/tokenizer_config.json", tokenizer_config },
+		{ "source/generation_config.json", generation_config },
+	};
+	const char *paths[3] = { source, gguf_path, back };
+	struct t2l_model *models[3];
+	struct gguf *gguf;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		assert_int_equal(
+		    atomic_write(in_folder(files[i].name), files[i].text, strlen(files[i].text)),
+		    0);
+	convert(source, gguf_path, NULL);
+	convert(gguf_path, back, NULL);
+	gguf = open_gguf(gguf_path);
+	assert_non_null(gguf_key_find(gguf, "tokenizer.huggingface.json"));
+	assert_int_equal(gguf_key_find(gguf, "tokenizer.ggml.tokens")->n, 320);
+	gguf_close(gguf);
+	for (int i = 0; i < 3; i++) {
+		models[i] = open_model(paths[i]);
+		assert_ends(models[i]);
+		assert_same_text(models[0], models[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		t2l_model_close(models[i]);
+}
+
 /* ---- what cannot be said ---- */
 
 static void
@@ -465,6 +567,8 @@ main(void)
 		snprintf(names[n], sizeof *names, "our %s is llama.cpp's", goldens[i].gguf);
 		add(tests, &n, names[n], our_file_is_that_of_llama_cpp, &goldens[i]);
 	}
+	add(tests, &n, "text, its ends and the chat template go along",
+	    text_ends_and_template_go_along, NULL);
 	add(tests, &n, "what GGUF cannot say is refused by name",
 	    what_gguf_cannot_say_is_refused_by_name, NULL);
 	add(tests, &n, "a directory has no quantised numbers", a_directory_has_no_quantised_numbers,
