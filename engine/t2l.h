@@ -659,6 +659,9 @@ struct t2l_train_options {
 	float rope_theta;
 	const char *variant; /* "S", "M", "L" */
 	int latent_size, head_in_size;
+	const char *offset;  /* supervised: a LoRA that every adapter has added (mostly the multi-task one),
+			      * of the same modules, rank and scale; NULL: none */
+	bool learn_offset;   /* train it with the rest */
 	const char *modules; /* "q_proj,v_proj" */
 	int rank;
 	float lora_alpha;

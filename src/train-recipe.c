@@ -52,6 +52,8 @@ static const struct field fields[] = {
 	{ "model.latent_size", FIELD_INT, AT(latent_size), 4, 65536 },
 	{ "model.head_in_size", FIELD_INT, AT(head_in_size), 4, 65536 },
 	{ "model.variant", FIELD_TEXT, AT(variant), .choices = train_variant_names },
+	{ "model.offset", FIELD_TEXT, AT(offset) },
+	{ "model.learn_offset", FIELD_BOOL, AT(learn_offset) },
 	{ "model.target_modules", FIELD_TEXT, AT(modules) },
 	{ "model.rank", FIELD_INT, AT(rank), 1, 256 },
 	{ "model.lora_alpha", FIELD_FLOAT, AT(lora_alpha), 1e-3, 1e6 },
@@ -241,11 +243,19 @@ agrees(const struct config_value *root, const struct t2l_train_options *train,
 		[T2L_TRAIN_RECONSTRUCTION] = "hypernetwork" };
 	const struct config_value *architecture = config_find(root, "model.architecture");
 	const struct config_value *optimizer = config_find(root, "optimizer.type");
+	const struct config_value *offset = config_find(root, "model.offset");
+	const struct config_value *learned = config_find(root, "model.learn_offset");
 
 	if (architecture != NULL && strcmp(architecture->string, made[train->mode]) != 0)
 		return config_fail(error, architecture->line,
 		    "architecture '%s' does not go with the mode, which makes '%s'",
 		    architecture->string, made[train->mode]);
+	if (offset != NULL && train->mode != T2L_TRAIN_SUPERVISED)
+		return config_fail(
+		    error, offset->line, "an offset belongs to mode 'supervised' only");
+	if (learned != NULL && train->learn_offset && offset == NULL)
+		return config_fail(
+		    error, learned->line, "learn_offset wants an offset, a LoRA to begin with");
 	if (optimizer != NULL && strcmp(optimizer->string, "adamw") == 0 &&
 	    train->muon_learning_rate > 0)
 		return config_fail(error, optimizer->line,

@@ -42,6 +42,8 @@ describe_further(const struct t2l_train_options *o, struct buffer *text)
 	if (o->validation > 0)
 		buffer_printf(text, "|validation %a %lld %d", (double)o->validation,
 		    (long long)o->validate_every, o->patience);
+	if (o->offset != NULL)
+		buffer_printf(text, "|offset %d %s", o->learn_offset, o->offset);
 	if (train_dtype(o) == DTYPE_BF16)
 		buffer_printf(text, "|bf16");
 	if (o->mode == T2L_TRAIN_RECONSTRUCTION)

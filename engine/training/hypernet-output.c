@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "engine/error.h"
+#include "engine/inference/base-order.h"
 #include "engine/training/hypernet-output.h"
+#include "engine/training/lora-parameters.h"
 
 enum t2l_status
 hypernet_config_of(
@@ -21,11 +23,90 @@ hypernet_config_of(
 		.learned_positions = variant[0] == 'S',
 		.latent_size = options->latent_size,
 		.head_in_size = options->head_in_size,
-		.head_bias = true,
+		/* With an offset the heads alone add nothing at first. */
+		.head_bias = options->offset == NULL,
+		.offset = options->offset != NULL,
 		.dropout = options->dropout,
 	};
 	snprintf(config->variant, sizeof config->variant, "%s", variant);
 	return T2L_OK;
+}
+
+/* ---- the offset ---- */
+
+static enum t2l_status
+check_offset(const struct hypernet_config *config, const struct lora_shape *shape, const char *path,
+    struct t2l_error *err)
+{
+	bool present[N_MODULES] = { false };
+	int n_common = 0;
+
+	for (int i = 0; i < shape->n_modules; i++)
+		present[shape->modules[i]] = true;
+	for (int i = 0; i < config->n_modules; i++)
+		n_common += present[config->modules[i]];
+	if (n_common == config->n_modules && n_common == shape->n_modules &&
+	    shape->rank == config->rank && (double)shape->lora_alpha == config->lora_alpha &&
+	    shape->use_rslora == config->use_rslora)
+		return T2L_OK;
+	return t2l_fail(err, T2L_EMISMATCH,
+	    "offset '%s': %d modules, rank %d, alpha %g%s; the hypernet is to make %d modules, "
+	    "rank "
+	    "%d, alpha %g%s: give target_modules, rank, lora_alpha and use_rslora as the offset "
+	    "has "
+	    "them",
+	    path, shape->n_modules, shape->rank, (double)shape->lora_alpha,
+	    shape->use_rslora ? " (rsLoRA)" : "", config->n_modules, config->rank,
+	    config->lora_alpha, config->use_rslora ? " (rsLoRA)" : "");
+}
+
+static void
+copy_offset(struct hypernet_network *network, const struct t2l_adapter *adapter)
+{
+	const struct hypernet_config *config = &network->config;
+
+	for (int i = 0; i < config->n_modules; i++) {
+		float *a = tensor_f32(hypernet_offset(network, i, 0));
+		float *bt = tensor_f32(hypernet_offset(network, i, 1));
+
+		for (int layer = 0; layer < config->n_layers; layer++) {
+			const struct adapter_module *module =
+			    adapter_find(adapter, layer, config->modules[i], MODULE_NO_EXPERT);
+			int64_t n_a = tensor_count(&module->a), n_bt = tensor_count(&module->bt);
+
+			memcpy(a + layer * n_a, module->a.data, (size_t)n_a * sizeof *a);
+			memcpy(bt + layer * n_bt, module->bt.data, (size_t)n_bt * sizeof *bt);
+		}
+	}
+}
+
+enum t2l_status
+hypernet_take_offset(struct hypernet_network *network, const char *path,
+    const struct decoder_config *base, struct t2l_error *err)
+{
+	struct t2l_adapter *adapter = NULL, *ordered = NULL;
+	struct lora_shape shape;
+	enum t2l_status status = t2l_adapter_open(path, &adapter, err);
+
+	if (status == T2L_OK)
+		status = adapter_in_base_order(adapter, base, &ordered, err);
+	if (status == T2L_OK && (status = lora_shape_of(ordered, base, &shape, err)) == T2L_OK)
+		status = check_offset(&network->config, &shape, path, err);
+	if (status == T2L_OK)
+		copy_offset(network, ordered);
+	t2l_adapter_close(ordered);
+	t2l_adapter_close(adapter);
+	return status == T2L_OK ? T2L_OK : t2l_context(err, "offset");
+}
+
+/* ---- parameters ---- */
+
+static bool
+is_trained(const struct trainer *trainer, const struct hypernet_parameter *parameter)
+{
+	if (parameter->start != HYPERNET_START_GIVEN)
+		return true;
+	return trainer->options->learn_offset && strncmp(parameter->name, "AB_offset.", 10) == 0;
 }
 
 /* The matrices of the trunk. */
@@ -45,7 +126,7 @@ hypernet_add_parameters(
 	for (size_t i = 0; i < network->n_parameters && status == T2L_OK; i++) {
 		struct hypernet_parameter *parameter = &network->parameters[i];
 
-		if (parameter->start != HYPERNET_START_GIVEN)
+		if (is_trained(trainer, parameter))
 			status = parameter_set_add(&trainer->parameters, parameter->name,
 			    &parameter->tensor, trainer_rule(trainer, is_hidden(parameter)), err);
 	}

@@ -12,6 +12,10 @@
 /* The part that the options say; embedding size, layers, modules and LoRA are the caller's. */
 enum t2l_status hypernet_config_of(
     const struct t2l_train_options *options, struct hypernet_config *config, struct t2l_error *err);
+/* The numbers of the LoRA in PATH become the network's offset (config.offset). T2L_EMISMATCH: other
+ * modules, rank or scale. */
+enum t2l_status hypernet_take_offset(struct hypernet_network *network, const char *path,
+    const struct decoder_config *base, struct t2l_error *err);
 /* Everything that is trained of it. */
 enum t2l_status hypernet_add_parameters(
     struct trainer *trainer, struct hypernet_network *network, struct t2l_error *err);

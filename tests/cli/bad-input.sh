@@ -245,7 +245,11 @@ a_full_disk_leaves_nothing_half_written() {
 		ends 1 generate --task "write the word in capital letters" --output made --format peft
 		says err made
 		ends 1 generate --task "write the word in capital letters" --name late
+		printf 'write the plural\nwrite it twice\nwrite it backwards\n' >tasks.txt
+		ends 1 generate --batch-file tasks.txt --workers 2 --output many
+		says err many/00
 	)
+	[ -z "$(find many -type f)" ]
 	[ ! -e made.safetensors ]
 	[ ! -e made/adapter_model.safetensors ]
 	ends 1 catalog show late

@@ -93,6 +93,52 @@ RECIPE
 	says err 'z_scores without factorized'
 }
 
+an_offset_begins_every_adapter() {
+	examples plural.jsonl 12
+	mkdir -p tasks/plural
+	cp plural.jsonl tasks/plural/train.jsonl
+	printf 'write the plural of the word\ngive more than one of it\n' >tasks/plural/descriptions.txt
+	ends 0 train --mode lora --base-model "$base" --dataset plural.jsonl --steps 3 --quiet \
+		--learning-rate 1e-3 --output first.safetensors
+	ends 0 inspect first.safetensors --json
+	field hash out >first.hash
+	for learn in false true; do
+		cat >$learn.toml <<RECIPE
+[model]
+latent_size = 16
+head_in_size = 16
+offset = "first.safetensors"
+learn_offset = $learn
+
+[training]
+mode = "supervised"
+steps = 3
+batch_tasks = 1
+
+[optimizer]
+learning_rate = $([ $learn = true ] && echo 0.01 || echo 0)
+warmup_steps = 0
+
+[data]
+suite = "tasks"
+base_model = "$base"
+encoder = "$T2L_DATADIR/models/demo-encoder"
+RECIPE
+		ends 0 train --config $learn.toml --output $learn.safetensors --quiet
+		ends 0 generate --model $learn.safetensors --task 'write the plural' --output made.safetensors --json
+		field hash out >$learn.hash
+	done
+	cmp first.hash false.hash
+	if cmp -s first.hash true.hash; then exit 1; fi
+	sed 's/^offset/rank = 4\noffset/' false.toml >other.toml
+	ends 1 train --config other.toml --output no.safetensors --quiet
+	says err first.safetensors 'rank 8' 'rank 4' target_modules
+	sed 's/"supervised"/"lora"/' false.toml >lora.toml
+	ends 1 train --config lora.toml --output no --quiet
+	says err lora.toml:4 offset
+	[ ! -e no.safetensors ]
+}
+
 # job N [arguments of train]: that many processes, whose numbers go into pid.RANK. Open MPI's modules
 # leave memory behind; that is not ours to report.
 job() {
@@ -188,7 +234,7 @@ adapters_of_the_catalog_are_reconstructed() {
 
 run_tests one_adapter_comes_from_a_file_of_examples a_trained_adapter_goes_into_the_catalog \
 	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
-	examples_choose_a_description_and_refine adapters_are_reconstructed \
+	examples_choose_a_description_and_refine adapters_are_reconstructed an_offset_begins_every_adapter \
 	two_processes_give_what_one_gives a_killed_process_ends_the_job_with_a_checkpoint \
 	what_a_training_would_take_is_told bf16_is_an_option_and_a_key \
 	adapters_of_the_catalog_are_reconstructed
