@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic-folder.h"
 #include "engine/adapters/base-shape.h"
 #include "engine/adapters/into-base.h"
 #include "engine/adapters/module-names.h"
 #include "engine/adapters/row-order.h"
 #include "engine/formats/gguf-copy.h"
+
+#define PATH_SIZE 4096
 
 /* The alignment is the writer's to say, and a split base becomes one file. */
 static enum t2l_status
@@ -99,14 +102,16 @@ put(void *user, const void *bytes, size_t n_bytes, struct t2l_error *err)
 	return gguf_writer_bytes(user, bytes, n_bytes, err);
 }
 
-/* A tensor of several experts is changed expert by expert. */
+/* The tensor as it shall be, to be written or to be compared; one of several experts is changed
+ * expert by expert. */
 static enum t2l_status
-write_tensor(struct into_base *work, const struct gguf_entry *entry, const char *architecture,
-    struct gguf_writer *writer, struct t2l_error *err)
+put_tensor(const struct into_base *work, const struct gguf_entry *entry, const char *architecture,
+    into_base_put *to, void *user, bool *changed, struct t2l_error *err)
 {
 	const size_t part_bytes = entry->n_bytes / (size_t)n_parts(entry);
 	enum t2l_status status = T2L_OK;
-	bool changed = false;
+
+	*changed = false;
 
 	for (int64_t part = 0; part < n_parts(entry) && status == T2L_OK; part++) {
 		const struct adapter_module *module =
@@ -115,7 +120,7 @@ write_tensor(struct into_base *work, const struct gguf_entry *entry, const char 
 		    (const unsigned char *)entry->bytes + part_bytes * (size_t)part;
 
 		if (module == NULL) {
-			status = gguf_writer_bytes(writer, bytes, part_bytes, err);
+			status = to(user, bytes, part_bytes, err);
 		} else if (entry->n_dims < 2) {
 			status = t2l_fail(
 			    err, T2L_EMISMATCH, "tensor '%.120s' is no matrix", entry->name);
@@ -124,11 +129,10 @@ write_tensor(struct into_base *work, const struct gguf_entry *entry, const char 
 				entry->shape[entry->n_dims - 2], entry->shape[entry->n_dims - 1],
 				bytes };
 
-			changed = true;
-			status = into_base_add(&matrix, module, put, writer, err);
+			*changed = true;
+			status = into_base_add(&matrix, module, to, user, err);
 		}
 	}
-	work->report.n_changed += changed;
 	return status;
 }
 
@@ -139,6 +143,7 @@ write_model(struct into_base *work, const struct gguf *gguf, const char *archite
 	struct gguf_writer *writer = gguf_writer_new();
 	const size_t n = gguf_count(gguf);
 	enum t2l_status status;
+	bool changed;
 
 	if (writer == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "out of memory");
@@ -146,13 +151,69 @@ write_model(struct into_base *work, const struct gguf *gguf, const char *archite
 	    (status = declare(work, gguf, architecture, writer, err)) == T2L_OK)
 		status = gguf_writer_begin(writer, output, err);
 	for (size_t i = 0; i < n && status == T2L_OK; i++) {
-		status = write_tensor(work, gguf_at(gguf, i), architecture, writer, err);
+		status =
+		    put_tensor(work, gguf_at(gguf, i), architecture, put, writer, &changed, err);
+		work->report.n_changed += changed;
 		if (status == T2L_OK)
-			status = into_base_step(work, i + 1, n, err);
+			status = into_base_step(work, i + 1, 2 * n, err);
 	}
 	if (status == T2L_OK)
 		status = gguf_writer_finish(writer, err);
 	gguf_writer_free(writer);
+	work->report.n_tensors = n;
+	return status;
+}
+
+/* All of it once more, held against what a reader finds at PATH. */
+static enum t2l_status
+read_back(struct into_base *work, const struct gguf *gguf, const char *architecture,
+    const char *path, struct t2l_error *err)
+{
+	const size_t n = gguf_count(gguf);
+	struct gguf *made;
+	enum t2l_status status = gguf_open(path, &made, err);
+	bool changed;
+
+	if (status != T2L_OK)
+		return t2l_context(err, "what was written cannot be read back");
+	for (size_t i = 0; i < n && status == T2L_OK; i++) {
+		const struct gguf_entry *entry = gguf_at(gguf, i);
+		const struct gguf_entry *found = gguf_find(made, entry->name);
+		struct written_tensor written = { .name = entry->name };
+
+		if (found == NULL || found->ggml_type != entry->ggml_type ||
+		    found->n_bytes != entry->n_bytes) {
+			status = t2l_fail(
+			    err, T2L_EIO, "tensor '%.120s' cannot be read back", entry->name);
+			break;
+		}
+		written.at = found->bytes;
+		written.end = written.at + found->n_bytes;
+		status = put_tensor(
+		    work, entry, architecture, into_base_compare, &written, &changed, err);
+		if (status == T2L_OK)
+			status = into_base_step(work, n + i + 1, 2 * n, err);
+	}
+	gguf_close(made);
+	return status;
+}
+
+/* Written in a folder beside OUTPUT, which it leaves once it has been read back. */
+static enum t2l_status
+write_checked(struct into_base *work, const struct gguf *gguf, const char *architecture,
+    const char *output, struct t2l_error *err)
+{
+	char folder[PATH_SIZE], path[PATH_SIZE + 16];
+	enum t2l_status status;
+
+	if (atomic_folder_make(output, folder, sizeof folder) != 0)
+		return t2l_fail_errno(err, "cannot make a folder beside '%s'", output);
+	snprintf(path, sizeof path, "%s/model.gguf", folder);
+	if ((status = write_model(work, gguf, architecture, path, err)) == T2L_OK &&
+	    (status = read_back(work, gguf, architecture, path, err)) == T2L_OK &&
+	    rename(path, output) != 0)
+		status = t2l_fail_errno(err, "cannot write '%s'", output);
+	atomic_folder_discard(folder);
 	return status;
 }
 
@@ -171,7 +232,7 @@ into_base_gguf(struct into_base *work, const char *base, const char *output, str
 	status = adapter_reorder(given, shape.neighbours, shape.head_dim, &ordered, err);
 	if (status == T2L_OK) {
 		work->adapter = ordered;
-		status = write_model(work, gguf, shape.architecture, output, err);
+		status = write_checked(work, gguf, shape.architecture, output, err);
 	}
 	work->adapter = given;
 	t2l_adapter_close(ordered);

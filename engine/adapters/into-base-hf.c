@@ -142,19 +142,19 @@ put(void *user, const void *bytes, size_t n_bytes, struct t2l_error *err)
 	return safetensors_writer_bytes(user, bytes, n_bytes, err);
 }
 
+/* The tensor as it shall be, to be written or to be compared. */
 static enum t2l_status
-write_tensor(struct into_base *work, const struct safetensors_entry *entry,
-    const struct adapter_module *module, struct safetensors_writer *writer, struct t2l_error *err)
+put_tensor(const struct safetensors_entry *entry, const struct adapter_module *module,
+    into_base_put *to, void *user, struct t2l_error *err)
 {
 	const struct base_matrix matrix = { entry->name, entry->dtype, entry->shape[0],
 		entry->shape[1], entry->bytes };
 
 	if (module == NULL)
-		return safetensors_writer_bytes(writer, entry->bytes, entry->n_bytes, err);
+		return to(user, entry->bytes, entry->n_bytes, err);
 	if (entry->n_dims != 2)
 		return t2l_fail(err, T2L_EMISMATCH, "tensor '%.120s' is no matrix", entry->name);
-	work->report.n_changed++;
-	return into_base_add(&matrix, module, put, writer, err);
+	return into_base_add(&matrix, module, to, user, err);
 }
 
 static enum t2l_status
@@ -170,13 +170,47 @@ write_model(struct into_base *work, const struct safetensors *st, const struct n
 	if ((status = declare(st, writer, err)) == T2L_OK)
 		status = safetensors_writer_begin(writer, path, err);
 	for (size_t i = 0; i < n && status == T2L_OK; i++) {
-		status = write_tensor(work, safetensors_at(st, i), names->modules[i], writer, err);
+		status = put_tensor(safetensors_at(st, i), names->modules[i], put, writer, err);
+		work->report.n_changed += names->modules[i] != NULL;
 		if (status == T2L_OK)
-			status = into_base_step(work, i + 1, n, err);
+			status = into_base_step(work, i + 1, 2 * n, err);
 	}
 	if (status == T2L_OK)
 		status = safetensors_writer_finish(writer, err);
 	safetensors_writer_free(writer);
+	work->report.n_tensors = n;
+	return status;
+}
+
+/* All of it once more, held against what a reader finds in DIRECTORY. */
+static enum t2l_status
+read_back(struct into_base *work, const struct safetensors *st, const struct names *names,
+    const char *directory, struct t2l_error *err)
+{
+	const size_t n = safetensors_count(st);
+	struct safetensors *made;
+	enum t2l_status status = safetensors_open(directory, &made, err);
+
+	if (status != T2L_OK)
+		return t2l_context(err, "what was written cannot be read back");
+	for (size_t i = 0; i < n && status == T2L_OK; i++) {
+		const struct safetensors_entry *entry = safetensors_at(st, i);
+		const struct safetensors_entry *found = safetensors_find(made, entry->name);
+		struct written_tensor written = { .name = entry->name };
+
+		if (found == NULL || found->dtype != entry->dtype ||
+		    found->n_bytes != entry->n_bytes) {
+			status = t2l_fail(
+			    err, T2L_EIO, "tensor '%.120s' cannot be read back", entry->name);
+			break;
+		}
+		written.at = found->bytes;
+		written.end = written.at + found->n_bytes;
+		status = put_tensor(entry, names->modules[i], into_base_compare, &written, err);
+		if (status == T2L_OK)
+			status = into_base_step(work, n + i + 1, 2 * n, err);
+	}
+	safetensors_close(made);
 	return status;
 }
 
@@ -197,7 +231,8 @@ fill(struct into_base *work, const struct safetensors *st, const char *base, con
 		status = t2l_fail(err, T2L_ENOMEM, "out of memory");
 	else if ((status = find_modules(work, st, &names, err)) == T2L_OK &&
 		 (status = join(directory, MODEL_NAME, path, err)) == T2L_OK &&
-		 (status = write_model(work, st, &names, path, err)) == T2L_OK)
+		 (status = write_model(work, st, &names, path, err)) == T2L_OK &&
+		 (status = read_back(work, st, &names, directory, err)) == T2L_OK)
 		status = copy_companions(base, directory, err);
 	free(names.modules);
 	free(names.found);

@@ -98,11 +98,23 @@ into_base_add(const struct base_matrix *matrix, const struct adapter_module *mod
 }
 
 enum t2l_status
+into_base_compare(void *user, const void *bytes, size_t n_bytes, struct t2l_error *err)
+{
+	struct written_tensor *written = user;
+
+	if ((size_t)(written->end - written->at) < n_bytes ||
+	    memcmp(written->at, bytes, n_bytes) != 0)
+		return t2l_fail(
+		    err, T2L_EIO, "tensor '%.120s' reads back as something else", written->name);
+	written->at += n_bytes;
+	return T2L_OK;
+}
+
+enum t2l_status
 into_base_step(struct into_base *work, size_t done, size_t all, struct t2l_error *err)
 {
 	const struct t2l_into_base_options *options = work->options;
 
-	work->report.n_tensors = done;
 	if (options != NULL && options->on_tensor != NULL &&
 	    !options->on_tensor(options->user, done, all))
 		return t2l_fail(err, T2L_ECANCELLED, "merge: stopped");

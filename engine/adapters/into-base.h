@@ -27,6 +27,13 @@ struct base_matrix {
 enum t2l_status into_base_add(const struct base_matrix *matrix, const struct adapter_module *module,
     into_base_put *put, void *user, struct t2l_error *err);
 
+/* Holds rows against what was written of their tensor; USER is a struct written_tensor. */
+struct written_tensor {
+	const char *name;
+	const unsigned char *at, *end;
+};
+into_base_put into_base_compare;
+
 /* What has been done so far; tells the caller's callback. */
 struct into_base {
 	const struct t2l_adapter *adapter;

@@ -78,6 +78,11 @@ if "$python" -c 'import llama_cpp' 2>/dev/null; then
 		--output "$work/from-hf.gguf" && plan merged-gguf-of-hf "$work/from-hf.gguf" - a1.safetensors 1e-2
 	run export --adapter "$adapter" --format ollama --base-model "$llama" --output "$work/ollama" &&
 		plan ollama-adapter "$llama" "$work/ollama/adapter.gguf" a1.safetensors 1e-2
+	# The demo from a sentence on: base and adapter by our own converters, logits of the HF base.
+	run convert "$demo" "$work/demo.gguf" &&
+		run export --adapter "$work/demo.safetensors" --format gguf --base-model "$demo" --output "$work/demo-lora.gguf" &&
+		logits demo-hf.safetensors "$demo" --adapter "$work/demo.safetensors" &&
+		plan demo "$work/demo.gguf" "$work/demo-lora.gguf" demo-hf.safetensors 1e-2
 	# Experts: one tensor of a layer's four. llama.cpp rounds what meets q8_0 to q8_0.
 	moe=$golden/models/gguf/mixtral-q8_0.gguf experts=
 	for expert in 0 1 2 3; do

@@ -10,6 +10,7 @@
 
 #include "base/atomic-folder.h"
 #include "base/file.h"
+#include "engine/adapters/into-base.h"
 #include "engine/adapters/row-order.h"
 #include "engine/formats/gguf.h"
 #include "engine/formats/safetensors.h"
@@ -336,6 +337,22 @@ every_number_is_the_sum_in_the_bases_own_dtype(void **state)
 	t2l_adapter_close(adapter);
 }
 
+static void
+what_reads_back_differently_is_named(void **state)
+{
+	static const unsigned char made[] = "what was written", other[] = "what was wrong..";
+	struct written_tensor written = { "blk.0.attn_q.weight", made, made + 16 };
+	struct t2l_error err;
+
+	(void)state;
+	assert_int_equal(into_base_compare(&written, made, 9, &err), T2L_OK);
+	assert_int_equal(into_base_compare(&written, made + 9, 7, &err), T2L_OK);
+	assert_int_equal(into_base_compare(&written, made, 1, &err), T2L_EIO);
+	written.at = made;
+	assert_int_equal(into_base_compare(&written, other, 16, &err), T2L_EIO);
+	assert_non_null(strstr(err.message, "attn_q"));
+}
+
 static bool
 stop(void *user, size_t done, size_t all)
 {
@@ -392,6 +409,7 @@ main(void)
 		cmocka_unit_test(a_gguf_file_becomes_a_directory_with_the_adapter_inside),
 		cmocka_unit_test(an_interrupted_change_of_form_leaves_nothing),
 		cmocka_unit_test(every_number_is_the_sum_in_the_bases_own_dtype),
+		cmocka_unit_test(what_reads_back_differently_is_named),
 		cmocka_unit_test(what_fails_leaves_nothing),
 	};
 
