@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/error.h"
-#include "engine/inference/base-order.h"
+#include "engine/adapters/row-order.h"
 #include "engine/training/hypernet-output.h"
 #include "engine/training/lora-parameters.h"
 
@@ -89,7 +89,9 @@ hypernet_take_offset(struct hypernet_network *network, const char *path,
 	enum t2l_status status = t2l_adapter_open(path, &adapter, err);
 
 	if (status == T2L_OK)
-		status = adapter_in_base_order(adapter, base, &ordered, err);
+		status = adapter_check_config(adapter, base, err);
+	if (status == T2L_OK)
+		status = adapter_reorder(adapter, false, base->head_dim, &ordered, err);
 	if (status == T2L_OK && (status = lora_shape_of(ordered, base, &shape, err)) == T2L_OK)
 		status = check_offset(&network->config, &shape, path, err);
 	if (status == T2L_OK)
@@ -97,6 +99,46 @@ hypernet_take_offset(struct hypernet_network *network, const char *path,
 	t2l_adapter_close(ordered);
 	t2l_adapter_close(adapter);
 	return status == T2L_OK ? T2L_OK : t2l_context(err, "offset");
+}
+
+/* ---- as the base has it ---- */
+
+/* BT [.., out] with its columns in the order of GGUF files (row-order.h). */
+static struct tensor *
+in_gguf_order(struct ops *ops, struct tensor *bt, int head_dim)
+{
+	const int64_t half = head_dim / 2;
+	int64_t shape[4], out, flat[2];
+	int32_t *from;
+
+	if (bt == NULL)
+		return NULL;
+	memcpy(shape, bt->shape, sizeof shape);
+	flat[1] = out = shape[3];
+	flat[0] = tensor_count(bt) / out;
+	from = arena_alloc(ops_arena(ops), (size_t)out * sizeof *from);
+	if (from == NULL)
+		return ops_out_of_memory(ops);
+	for (int64_t row = 0; row < out; row++) {
+		int64_t in_head = row % head_dim;
+
+		from[row] = (int32_t)(row - in_head + in_head % 2 * half + in_head / 2);
+	}
+	bt = op_gather_rows(ops, op_transpose(ops, op_view(ops, bt, 0, 2, flat)), from, out);
+	return op_view(ops, op_transpose(ops, bt), 0, 4, shape);
+}
+
+bool
+hypernet_in_base_order(struct ops *ops, const struct hypernet_network *network,
+    const struct decoder_config *base, struct lora_stack *stack)
+{
+	if (!hypernet_add_offset(ops, network, stack->a, stack->bt))
+		return false;
+	for (int i = 0; base->rope_neighbours && i < stack->n_modules; i++) {
+		if (stack->modules[i] == MODULE_Q || stack->modules[i] == MODULE_K)
+			stack->bt[i] = in_gguf_order(ops, stack->bt[i], base->head_dim);
+	}
+	return ops_status(ops, NULL) == T2L_OK;
 }
 
 /* ---- parameters ---- */

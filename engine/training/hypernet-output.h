@@ -7,6 +7,7 @@
 
 #include "engine/hypernet/hypernet.h"
 #include "engine/models/encoder.h"
+#include "engine/training/task-batch.h"
 #include "engine/training/trainer.h"
 
 /* The part that the options say; embedding size, layers, modules and LoRA are the caller's. */
@@ -16,6 +17,11 @@ enum t2l_status hypernet_config_of(
  * modules, rank or scale. */
 enum t2l_status hypernet_take_offset(struct hypernet_network *network, const char *path,
     const struct decoder_config *base, struct t2l_error *err);
+/* What hypernet_forward gave, in STACK, becomes what is added to the base: with the offset, and the
+ * rows of q and k as they lie in the base's file (a hypernet makes them in Hugging Face's order).
+ * False: see ops_status. */
+bool hypernet_in_base_order(struct ops *ops, const struct hypernet_network *network,
+    const struct decoder_config *base, struct lora_stack *stack);
 /* Everything that is trained of it. */
 enum t2l_status hypernet_add_parameters(
     struct trainer *trainer, struct hypernet_network *network, struct t2l_error *err);

@@ -74,25 +74,6 @@ make_config(const struct supervised_run *run, const struct t2l_train_options *op
 	return T2L_OK;
 }
 
-/* Modules whose rows no rotation pairs up lie the same in both kinds of files. */
-static enum t2l_status
-check_row_order(const struct supervised_run *run, const struct t2l_train_options *options,
-    struct t2l_error *err)
-{
-	if (!run->tasks.base->decoder.config.rope_neighbours)
-		return T2L_OK;
-	for (int i = 0; i < run->tasks.n_modules; i++) {
-		if (run->tasks.modules[i] == MODULE_Q || run->tasks.modules[i] == MODULE_K)
-			return t2l_fail(err, T2L_EUNSUPPORTED,
-			    "'%s' keeps rows of q and k in GGUF's order, a hypernet makes them in "
-			    "Hugging Face's: train it on the HF directory of this base (t2l "
-			    "convert "
-			    "makes one of it), or for other target_modules",
-			    options->base_model);
-	}
-	return T2L_OK;
-}
-
 static enum t2l_status
 open_supervised(struct trainer *trainer, struct t2l_error *err)
 {
@@ -108,8 +89,6 @@ open_supervised(struct trainer *trainer, struct t2l_error *err)
 		return t2l_fail(err, T2L_EINVAL, "this training wants a task encoder (--encoder)");
 	if ((status = task_run_open(&run->tasks, options, err)) != T2L_OK ||
 	    (status = text_encoder_open(options->encoder, &run->encoder, err)) != T2L_OK)
-		return status;
-	if ((status = check_row_order(run, options, err)) != T2L_OK)
 		return status;
 	if ((status = embed_descriptions(trainer, run, err)) != T2L_OK ||
 	    (status = make_config(run, options, &config, err)) != T2L_OK ||
@@ -176,7 +155,8 @@ loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n
 	embeddings = draw_embeddings(trainer, run, step, taken.first_slot, taken.n_slots);
 	if (!hypernet_forward(trainer->ops, run->network, embeddings,
 		options->dropout > 0 ? random_next(&random) | 1 : 0, stack.a, stack.bt) ||
-	    !hypernet_add_offset(trainer->ops, run->network, stack.a, stack.bt))
+	    !hypernet_in_base_order(
+		trainer->ops, run->network, &run->tasks.base->decoder.config, &stack))
 		return NULL;
 	for (size_t i = 0; i < taken.n_groups; i++)
 		taken.groups[i].adapter -= taken.first_slot;
@@ -221,7 +201,8 @@ validate(struct trainer *trainer, struct trainer_part part, double *sum, double 
 		if (!hypernet_forward(trainer->ops, run->network,
 			draw_embeddings(trainer, run, -1, 0, run->tasks.batch_tasks), 0, stack.a,
 			stack.bt) ||
-		    !hypernet_add_offset(trainer->ops, run->network, stack.a, stack.bt))
+		    !hypernet_in_base_order(
+			trainer->ops, run->network, &run->tasks.base->decoder.config, &stack))
 			return ops_status(trainer->ops, err);
 		value = task_batch_loss(trainer->ops, &run->tasks.base->decoder, &run->tasks.batch,
 		    &stack, run->tasks.groups, (size_t)run->tasks.batch_tasks, 0, 0);

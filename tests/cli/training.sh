@@ -139,6 +139,58 @@ RECIPE
 	[ ! -e no.safetensors ]
 }
 
+# loss FILE STEP: of the log.
+loss() {
+	sed -n "s/^{\"step\":$2,\"loss\":\([^,]*\),.*/\1/p" "$1"
+}
+
+a_hypernet_learns_the_same_over_a_gguf_base() {
+	examples plural.jsonl 12
+	mkdir -p tasks/plural
+	cp plural.jsonl tasks/plural/train.jsonl
+	printf 'write the plural of the word\n' >tasks/plural/descriptions.txt
+	ends 0 convert "$base" base.gguf
+	ends 0 quantize base.gguf small.gguf --type q8_0
+	for on in "$base" base.gguf small.gguf; do
+		name=$(basename "$on")
+		cat >"$name.toml" <<RECIPE
+[model]
+latent_size = 16
+head_in_size = 16
+target_modules = "q_proj,k_proj,v_proj"
+
+[training]
+mode = "supervised"
+steps = 20
+batch_tasks = 1
+log_every = 1
+
+[optimizer]
+learning_rate = 0.01
+warmup_steps = 0
+
+[data]
+suite = "tasks"
+base_model = "$on"
+encoder = "$T2L_DATADIR/models/demo-encoder"
+RECIPE
+		ends 0 train --config "$name.toml" --output "$name.safetensors" --quiet
+		first=$(loss "$name.safetensors.train-log.jsonl" 0)
+		last=$(loss "$name.safetensors.train-log.jsonl" 19)
+		echo "$name $first $last" >>losses
+	done
+	awk '{ if ($3 > $2 / 2) exit 1
+		if (NR == 1) { first = $2; last = $3 }
+		if (NR == 2 && ($2 - first) ^ 2 + ($3 - last) ^ 2 > 1e-6) exit 1 }' losses || {
+		cat losses
+		return 1
+	}
+	ends 0 generate --model base.gguf.safetensors --task 'write the plural' --base-model base.gguf --validate \
+		--output made.safetensors
+	ends 0 infer --base-model base.gguf --adapter made.safetensors --prompt da --greedy --max-tokens 6
+	same "$(cat out)" das
+}
+
 # job N [arguments of train]: that many processes, whose numbers go into pid.RANK. Open MPI's modules
 # leave memory behind; that is not ours to report.
 job() {
@@ -235,6 +287,7 @@ adapters_of_the_catalog_are_reconstructed() {
 run_tests one_adapter_comes_from_a_file_of_examples a_trained_adapter_goes_into_the_catalog \
 	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
 	examples_choose_a_description_and_refine adapters_are_reconstructed an_offset_begins_every_adapter \
+	a_hypernet_learns_the_same_over_a_gguf_base \
 	two_processes_give_what_one_gives a_killed_process_ends_the_job_with_a_checkpoint \
 	what_a_training_would_take_is_told bf16_is_an_option_and_a_key \
 	adapters_of_the_catalog_are_reconstructed
