@@ -399,3 +399,12 @@ config_write_hf(const struct decoder_config *config, const char *file, enum dtyp
 	buffer_printf(json, "  \"vocab_size\": %d\n}\n", config->vocab_size);
 	return T2L_OK;
 }
+
+void
+generation_write_hf(const struct decoder_config *config, int pad, struct buffer *json)
+{
+	buffer_text(json, "{\n");
+	put_ends(json, config);
+	put_token(json, "pad_token_id", pad);
+	buffer_text(json, "  \"_from_model_config\": true\n}\n");
+}

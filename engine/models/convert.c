@@ -155,6 +155,7 @@ fill(struct base_model *model, struct weights_output *output, const char *direct
 	struct decoder_config *config = &model->decoder.config;
 	const int pad = model->tokenizer != NULL ? tokenizer_pad(model->tokenizer) : -1;
 	int32_t ends[2 * DECODER_MAX_EOS];
+	struct buffer generation = { 0 };
 	enum t2l_status status;
 	size_t n;
 
@@ -162,7 +163,11 @@ fill(struct base_model *model, struct weights_output *output, const char *direct
 	config->n_eos = 0;
 	for (size_t i = 0; i < n && i < DECODER_MAX_EOS; i++)
 		config->eos_ids[config->n_eos++] = ends[i];
-	status = save_model_hf(output, directory, dtype_of(model, output->type), pad, err);
+	generation_write_hf(config, pad, &generation);
+	status = save_text(directory, "generation_config.json", &generation, err);
+	buffer_free(&generation);
+	if (status == T2L_OK)
+		status = save_model_hf(output, directory, dtype_of(model, output->type), pad, err);
 	if (status == T2L_OK && model->tokenizer != NULL)
 		status = text_save_hf(config, model->tokenizer, directory, err);
 	return status;

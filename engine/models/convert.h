@@ -37,6 +37,9 @@ enum t2l_status config_write_gguf(const struct decoder_config *config, const cha
 enum t2l_status config_write_hf(const struct decoder_config *config, const char *file,
     enum dtype dtype, int pad, struct buffer *json, struct t2l_error *err);
 
+/* A generation_config.json: the tokens that begin, end and fill texts. */
+void generation_write_hf(const struct decoder_config *config, int pad, struct buffer *json);
+
 /* The tokens that end a text: those of CONFIG and TOKENIZER (may be NULL), the tokenizer's first.
  */
 void text_ends(const struct decoder_config *config, const struct tokenizer *tokenizer,
