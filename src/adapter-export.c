@@ -2,12 +2,19 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic-file.h"
+#include "base/atomic-folder.h"
+#include "base/buffer.h"
+#include "base/visible.h"
 #include "src/adapter-export.h"
+
+#define MAX_EVALUATIONS 100 /* in a card */
 
 const char *const export_precisions[] = { "fp32", "fp16", "bf16", "int8", "q4_0", "q4_k_m", NULL };
 const char *const export_quantizations[] = { "q8_0", "int8", "q4_0", "q4_k_m", NULL };
@@ -60,20 +67,36 @@ find_base(struct context *ctx, const struct options *opt, const struct t2l_adapt
 	return path;
 }
 
-/* What the catalog has on the adapter, for the card. */
+/* What the catalog has on the adapter, for the card, as lines of a Markdown list. */
 static void
-describe_scores(struct context *ctx, int64_t id, char *text, size_t size)
+describe_scores(struct context *ctx, int64_t id, struct buffer *text)
 {
-	struct store_adapter *row = NULL;
+	struct store_evaluations *evaluations;
+	struct store_adapter *row;
 	struct store *store;
 
-	text[0] = '\0';
 	if (id == 0 || !workplace_store(ctx, &store))
 		return;
-	if (store_get(store, id, &row) == STORE_OK && row->wins + row->losses + row->ties > 0)
-		snprintf(text, size, "- side-by-side comparisons: %u won, %u lost, %u even\n",
-		    row->wins, row->losses, row->ties);
-	store_free(row);
+	if (store_get(store, id, &row) == STORE_OK) {
+		if (row->wins + row->losses + row->ties > 0)
+			buffer_printf(text,
+			    "- side-by-side comparisons: %u won, %u lost, %u even\n", row->wins,
+			    row->losses, row->ties);
+		store_free(row);
+	}
+	if (store_evaluations(store, id, NULL, MAX_EVALUATIONS, &evaluations) != STORE_OK)
+		return;
+	for (size_t i = 0; i < evaluations->n_rows; i++) {
+		const struct store_evaluation *one = &evaluations->rows[i];
+
+		buffer_text(text, "- ");
+		visible_append(text, one->suite, strlen(one->suite), 0);
+		buffer_char(text, ' ');
+		visible_append(text, one->group, strlen(one->group), 0);
+		buffer_printf(text, ": %llu of %llu right (%s)\n",
+		    (unsigned long long)one->n_correct, (unsigned long long)one->n, one->method);
+	}
+	store_free(evaluations);
 }
 
 static void
@@ -124,7 +147,8 @@ int
 adapter_export(struct context *ctx, const struct options *opt, const struct t2l_adapter *adapter,
     int64_t id, const char *format, const char *path)
 {
-	char base[PATH_MAX], scores[256];
+	char base[PATH_MAX];
+	struct buffer scores = { 0 };
 	const char *target = option_text(opt, "optimize-for");
 	struct t2l_export_options options = {
 		.format = format,
@@ -139,7 +163,6 @@ adapter_export(struct context *ctx, const struct options *opt, const struct t2l_
 		.copy_base = option_flag(opt, "copy-base"),
 		.model_card = option_flag(opt, "generate-model-card"),
 		.task = option_text(opt, "task-description"),
-		.card_scores = scores,
 		.on_progress = show_progress,
 		.user = ctx,
 	};
@@ -153,8 +176,10 @@ adapter_export(struct context *ctx, const struct options *opt, const struct t2l_
 			    ctx, "--optimize-for %s and --optimize-for-inference differ", target);
 		options.optimize_for = "inference";
 	}
-	describe_scores(ctx, id, scores, sizeof scores);
+	describe_scores(ctx, id, &scores);
+	options.card_scores = buffer_string(&scores);
 	status = t2l_adapter_export(adapter, path, &options, &report, &err);
+	buffer_free(&scores);
 	progress(ctx, "writing", -1, 0, "parts", -1);
 	if (status != T2L_OK)
 		return context_fail_error(ctx, &err);
@@ -162,27 +187,67 @@ adapter_export(struct context *ctx, const struct options *opt, const struct t2l_
 	return 0;
 }
 
-int
-adapter_export_merged(struct context *ctx, const struct options *opt,
-    const struct t2l_adapter *adapter, const char *path)
+/* A Modelfile and the whole model beside it. */
+static bool
+write_ollama(struct context *ctx, const struct t2l_adapter *adapter, const char *base,
+    const char *path, struct t2l_into_base_report *report)
+{
+	static const char modelfile[] = "FROM ./model.gguf\n";
+	const struct t2l_into_base_options options = { .on_tensor = show_progress, .user = ctx };
+	char folder[PATH_MAX], file[PATH_MAX + 16];
+	struct t2l_error err;
+	bool fine = atomic_folder_make(path, folder, sizeof folder) == 0;
+
+	if (!fine) {
+		context_fail(ctx, "cannot make a folder beside '%s': %s", path, strerror(errno));
+		return false;
+	}
+	snprintf(file, sizeof file, "%s/model.gguf", folder);
+	fine = t2l_adapter_into_base(adapter, base, file, &options, report, &err) == T2L_OK;
+	progress(ctx, "writing", -1, 0, "parts", -1);
+	snprintf(file, sizeof file, "%s/Modelfile", folder);
+	if (!fine) {
+		context_fail_error(ctx, &err);
+	} else if (atomic_write(file, modelfile, sizeof modelfile - 1) != 0 ||
+		   atomic_folder_install(folder, path) != 0) {
+		context_fail(ctx, "cannot write '%s': %s", path, strerror(errno));
+		fine = false;
+	}
+	if (!fine)
+		atomic_folder_discard(folder);
+	return fine;
+}
+
+static bool
+write_merged(struct context *ctx, const struct t2l_adapter *adapter, const char *base,
+    const char *path, struct t2l_into_base_report *report)
 {
 	const struct t2l_into_base_options options = { .on_tensor = show_progress, .user = ctx };
+	struct t2l_error err;
+	enum t2l_status status = t2l_adapter_into_base(adapter, base, path, &options, report, &err);
+
+	progress(ctx, "writing", -1, 0, "parts", -1);
+	if (status != T2L_OK)
+		context_fail_error(ctx, &err);
+	return status == T2L_OK;
+}
+
+int
+adapter_export_merged(struct context *ctx, const struct options *opt,
+    const struct t2l_adapter *adapter, bool for_ollama, const char *path)
+{
 	struct t2l_into_base_report report;
 	char found[PATH_MAX];
 	const char *base = find_base(ctx, opt, adapter, "merged", found, sizeof found);
-	struct t2l_error err;
-	enum t2l_status status;
 	cJSON *object;
 
 	if (base == NULL)
 		return context_usage(
 		    ctx, "the adapter's base is not known here; name it with --base-model");
-	status = t2l_adapter_into_base(adapter, base, path, &options, &report, &err);
-	progress(ctx, "writing", -1, 0, "parts", -1);
-	if (status != T2L_OK)
-		return context_fail_error(ctx, &err);
+	if (!(for_ollama ? write_ollama : write_merged)(ctx, adapter, base, path, &report))
+		return 1;
 	object = cJSON_CreateObject();
-	cJSON_AddStringToObject(object, "format", "merged");
+	cJSON_AddStringToObject(object, "format", for_ollama ? "ollama" : "merged");
 	cJSON_AddStringToObject(object, "path", path);
 	cJSON_AddStringToObject(object, "base", base);
 	cJSON_AddStringToObject(object, "hash", t2l_adapter_facts(adapter)->hash);

@@ -54,9 +54,9 @@ const char *export_precision(const struct options *options);
 int adapter_export(struct context *ctx, const struct options *options,
     const struct t2l_adapter *adapter, int64_t id, const char *format, const char *path);
 
-/* Writes the base with the adapter in its weights to PATH, in the base's own form. -> exit status
- */
+/* Writes the base with the adapter in its weights to PATH, in the form that PATH asks for, or for
+ * Ollama as a directory with a Modelfile. -> exit status */
 int adapter_export_merged(struct context *ctx, const struct options *options,
-    const struct t2l_adapter *adapter, const char *path);
+    const struct t2l_adapter *adapter, bool for_ollama, const char *path);
 
 #endif

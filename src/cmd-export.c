@@ -15,6 +15,8 @@ static const struct option_spec options[] = {
 	{ "format", 'f', OPTION_CHOICE, 0, "what to write", .choices = format_names,
 	    .fallback = "peft" },
 	{ "output", 'o', OPTION_PATH, REQUIRED, "directory or file to write" },
+	{ "merged", 0, OPTION_FLAG, 0,
+	    "ollama: the base with the adapter in its weights, not an adapter beside it" },
 	ADAPTER_EXPORT_OPTIONS,
 	DISTIL_OPTIONS,
 	LANE_OPTIONS,
@@ -25,7 +27,8 @@ static int
 export_run(struct context *ctx, const struct options *opt)
 {
 	const char *output = option_text(opt, "output"), *format = option_text(opt, "format");
-	bool openai = strcmp(format, "openai") == 0, merged = strcmp(format, "merged") == 0;
+	bool openai = strcmp(format, "openai") == 0, ollama = strcmp(format, "ollama") == 0;
+	bool merged = strcmp(format, "merged") == 0 || option_flag(opt, "merged");
 	struct t2l_adapter *adapter;
 	int64_t id;
 	int status;
@@ -36,12 +39,14 @@ export_run(struct context *ctx, const struct options *opt)
 		return context_usage(ctx, "--precision is for weights; openai is training data");
 	if (merged && (export_precision(opt) != NULL || option_given(opt, "optimize-for")))
 		return context_usage(ctx, "merged keeps the types of the base's tensors");
+	if (option_flag(opt, "merged") && !ollama)
+		return context_usage(ctx, "--merged belongs to --format ollama");
 	if (!workplace_adapter(ctx, option_text(opt, "adapter"), &adapter, &id))
 		return 1;
 	if (openai)
 		status = distil(ctx, opt, adapter, output);
 	else if (merged)
-		status = adapter_export_merged(ctx, opt, adapter, output);
+		status = adapter_export_merged(ctx, opt, adapter, ollama, output);
 	else
 		status = adapter_export(ctx, opt, adapter, id, format, output);
 	t2l_adapter_close(adapter);

@@ -79,6 +79,15 @@ hf_directories_have_what_transformers_wants() {
 	[ ! -e only/model.safetensors ]
 }
 
+a_card_has_the_catalogs_scores() {
+	ends 0 generate --task "write the plural of the word" --name scored
+	ends 0 evaluate --task plural --adapter scored --json
+	right=$(field correct out | head -n 1)
+	ends 0 export --adapter scored --format hf --base-model "$T2L_DATADIR/models/demo-base" --output card \
+		--generate-model-card
+	says card/README.md '## Scores' "$right of "
+}
+
 # Base + adapter in one: both forms, from the HF base and from the GGUF file made of it.
 merged_bases_answer_as_base_and_adapter_do() {
 	demo=$T2L_DATADIR/models/demo-base
@@ -100,6 +109,10 @@ merged_bases_answer_as_base_and_adapter_do() {
 	ends 1 export --adapter "$qv" --format merged --base-model "$demo" --output other.gguf
 	[ ! -e other.gguf ]
 	ends 2 export --adapter plural.safetensors --format merged --base-model "$demo" --precision fp16 --output p.gguf
+	ends 0 export --adapter plural.safetensors --format ollama --merged --base-model "$demo" --output whole
+	same "$(cat whole/Modelfile)" "FROM ./model.gguf"
+	cmp whole/model.gguf merged.gguf
+	ends 2 export --adapter plural.safetensors --format gguf --merged --base-model "$demo" --output p.gguf
 	for left in .t2l-*; do
 		[ ! -e "$left" ]
 	done
@@ -126,7 +139,7 @@ a_tree_is_imported_once() {
 
 # Whatever the format, the labels and the place, the same numbers are the same adapter.
 the_same_adapter_is_known_in_every_form() {
-	ends 0 generate --task "write the plural of the word" --name first
+	ends 0 generate --task "write the word in capital letters" --name first
 	ends 0 catalog list --json
 	before=$(wc -l <out)
 	for format in peft ggml native mlx; do
@@ -233,7 +246,7 @@ answers_become_training_data() {
 
 run_tests every_format_is_told_by_its_content convert_goes_from_any_to_any \
 	a_gguf_without_head_size_wants_its_base precision_and_purpose_are_told_with_their_cost \
-	hf_directories_have_what_transformers_wants merged_bases_answer_as_base_and_adapter_do a_tree_is_imported_once the_same_adapter_is_known_in_every_form \
+	hf_directories_have_what_transformers_wants a_card_has_the_catalogs_scores merged_bases_answer_as_base_and_adapter_do a_tree_is_imported_once the_same_adapter_is_known_in_every_form \
 	hostile_names_are_refused no_command_takes_a_path_for_a_name \
 	names_inside_files_are_refused_or_made_visible \
 	answers_become_training_data
