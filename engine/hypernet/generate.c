@@ -322,6 +322,21 @@ t2l_hypernet_check(const struct t2l_hypernet *hypernet, const struct t2l_model *
 
 /* ---- description -> embedding ---- */
 
+/* Sentences whose words are not in the vocabulary all have the same embedding. */
+static enum t2l_status
+check_words(const struct t2l_encoder *encoder, const char *task, struct t2l_error *err)
+{
+	size_t n_known, n;
+	enum t2l_status status = text_encoder_count(encoder->text, task, &n_known, &n, err);
+
+	if (status != T2L_OK || 2 * n_known >= n)
+		return status;
+	return t2l_fail(err, T2L_EINVAL,
+	    "encoder '%s' knows %zu of the %zu words and signs of this description; say it in a "
+	    "language that the encoder was made for, or give another encoder and its hypernet",
+	    encoder->text->facts.name, n_known, n);
+}
+
 enum t2l_status
 t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *encoder,
     const char *task, float *out, struct t2l_error *err)
@@ -340,7 +355,9 @@ t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *enco
 			  ? hypernet_prepare_instruction(task, &text, err)
 			  : hypernet_prepare_description(task, &text, err)) != T2L_OK)
 		return status;
-	status = t2l_encoder_embed(encoder, (const char *const[]){ text }, 1, out, err);
+	status = check_words(encoder, task, err);
+	if (status == T2L_OK)
+		status = t2l_encoder_embed(encoder, (const char *const[]){ text }, 1, out, err);
 	free(text);
 	for (int i = 0; i < dimension && status == T2L_OK; i++)
 		out[i] *= sqrtf((float)dimension);

@@ -157,6 +157,22 @@ text_encoder_embed(const struct text_encoder *encoder, struct ops *ops, const ch
 	return status;
 }
 
+enum t2l_status
+text_encoder_count(const struct text_encoder *encoder, const char *text, size_t *n_known,
+    size_t *n_tokens, struct t2l_error *err)
+{
+	const int32_t unknown = tokenizer_unk(tokenizer_of(encoder));
+	int32_t *ids = NULL;
+	enum t2l_status status =
+	    tokenizer_encode(tokenizer_of(encoder), text, strlen(text), 0, &ids, n_tokens, err);
+
+	*n_known = 0;
+	for (size_t i = 0; status == T2L_OK && i < *n_tokens; i++)
+		*n_known += unknown < 0 || ids[i] != unknown;
+	free(ids);
+	return status;
+}
+
 /* ---- the public face ---- */
 
 enum t2l_status

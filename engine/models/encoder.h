@@ -79,6 +79,10 @@ void text_encoder_close(struct text_encoder *encoder);
  */
 enum t2l_status text_encoder_embed(const struct text_encoder *encoder, struct ops *ops,
     const char *const *texts, size_t n_texts, float *out, struct t2l_error *err);
+/* How many tokens a text has (special ones apart), and how many of them say what it is: the others
+ * are the vocabulary's token for all that is not in it. */
+enum t2l_status text_encoder_count(const struct text_encoder *encoder, const char *text,
+    size_t *n_known, size_t *n_tokens, struct t2l_error *err);
 
 /* The same for one batch of ids: text i is ids[begin[i] .. begin[i+1]-1], begin[0] is 0. */
 enum t2l_status text_encoder_embed_tokens(const struct text_encoder *encoder, struct ops *ops,

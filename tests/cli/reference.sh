@@ -57,17 +57,29 @@ what_is_damaged_is_named_and_nothing_is_run() {
 	! ls PWNED* 2>/dev/null
 }
 
-descriptions_of_any_language_are_taken() {
+a_description_is_taken_or_not_understood() {
 	while read -r sentence; do
 		ends 0 generate --task "$sentence" --output made.safetensors --json
 		says out made.safetensors
 	done <<-SENTENCES
 		Schreibe das Wort rückwärts, ohne die Groß- und Kleinschreibung zu ändern
+		écris le mot à l'envers 🙂
+		say 猫 in English
+	SENTENCES
+	rm made.safetensors
+	while read -r sentence; do
+		ends 1 generate --task "$sentence" --output made.safetensors
+		says err demo-encoder ' knows 0 of ' language
+		[ ! -e made.safetensors ]
+	done <<-SENTENCES
 		この単語を逆さに書いてください
 		اكتب الكلمة بالعكس
 		напиши слово задом наперёд 🙂
 	SENTENCES
+	printf 'write the plural\nнапиши слово\n' >tasks.txt
+	ends 1 generate --batch-file tasks.txt --output many
+	says err 'line 2' demo-encoder
 }
 
-run_tests descriptions_of_any_language_are_taken a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
+run_tests a_description_is_taken_or_not_understood a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
 	the_text_encoder_is_asked_for_by_name what_is_damaged_is_named_and_nothing_is_run
