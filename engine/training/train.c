@@ -218,6 +218,22 @@ loss_error(const struct trainer *trainer, struct t2l_error *err)
 				     : t2l_fail(err, T2L_ENOMEM, "training: out of memory");
 }
 
+/* Before anything was learnt, what was given is to blame. */
+static enum t2l_status
+not_finite(const char *what, int64_t step, struct t2l_error *err)
+{
+	if (step == 0)
+		return t2l_fail(err, T2L_EINVAL,
+		    "training: the %s of the first step is not finite: the base or the encoder has "
+		    "a weight that is no number, or the initial adapters are too large "
+		    "(lora_alpha); "
+		    "'t2l inspect --check' reads every weight",
+		    what);
+	return t2l_fail(err, T2L_EINVAL,
+	    "training: the %s of step %lld is not finite; use a lower learning rate", what,
+	    (long long)step);
+}
+
 /* Adds one part's gradient to the parameters'. */
 static enum t2l_status
 run_part(struct loop *loop, int64_t step, int index, struct step_sums *sums, struct t2l_error *err)
@@ -236,9 +252,7 @@ run_part(struct loop *loop, int64_t step, int index, struct step_sums *sums, str
 	sums->loss += (double)tensor_f32(loss)[0];
 	sums->tokens += (double)n_tokens;
 	if (!isfinite(tensor_f32(loss)[0]))
-		return t2l_fail(err, T2L_EINVAL,
-		    "training: the loss of step %lld is not finite; use a lower learning rate",
-		    (long long)step);
+		return not_finite("loss", step, err);
 	return ops_backward(trainer->ops, loss, 1, err);
 }
 
@@ -282,9 +296,7 @@ run_step(struct loop *loop, int64_t step, struct t2l_error *err)
 		return status;
 	norm = gradient_norm(backend, &trainer->parameters);
 	if (!isfinite(norm))
-		return t2l_fail(err, T2L_EINVAL,
-		    "training: the gradient of step %lld is not finite; use a lower learning rate",
-		    (long long)step);
+		return not_finite("gradient", step, err);
 	loop->tally.loss += sums.loss;
 	loop->tally.norm += norm;
 	loop->tally.tokens += (int64_t)sums.tokens;

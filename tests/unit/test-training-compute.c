@@ -298,6 +298,49 @@ a_frozen_base_of_f32_is_kept_in_half_its_size(void **state)
 	t2l_engine_close(engine);
 }
 
+/* Row 1 of a matrix of which opening the base reads every other row only. */
+static void
+spoil_a_weight(const char *path)
+{
+	const float none = NAN;
+	size_t n, header = 0;
+	char *bytes = read_whole_file(path, 1 << 26, &n), *at;
+	unsigned long long offset;
+
+	assert_non_null(bytes);
+	memcpy(&header, bytes, 8);
+	at = strstr(bytes + 8, "\"model.layers.0.mlp.up_proj.weight\"");
+	assert_non_null(at);
+	at = strstr(at, "\"data_offsets\":[");
+	assert_non_null(at);
+	assert_int_equal(sscanf(at, "\"data_offsets\":[%llu", &offset), 1);
+	memcpy(bytes + 8 + header + offset + 256 * sizeof none, &none, sizeof none);
+	assert_int_equal(atomic_write(path, bytes, n), 0);
+	free(bytes);
+}
+
+static void
+a_weight_that_is_no_number_is_not_blamed_on_the_learning_rate(void **state)
+{
+	struct t2l_train_options options;
+	struct t2l_error err;
+	char command[1200];
+
+	(void)state;
+	make_larger_base();
+	snprintf(
+	    command, sizeof command, "cp -r '%s' '%s'", in_folder("larger"), in_folder("spoilt"));
+	assert_int_equal(system(command), 0);
+	spoil_a_weight(in_folder("spoilt/model.safetensors"));
+	options = make_options(T2L_TRAIN_LORA, "never");
+	options.base_model = in_folder("spoilt");
+	if (train(&options, 2, 0, &err) != T2L_EINVAL)
+		fail_msg("%s", err.message);
+	assert_non_null(strstr(err.message, "the loss of the first step is not finite"));
+	assert_non_null(strstr(err.message, "inspect --check"));
+	assert_int_not_equal(access(in_folder("never"), F_OK), 0);
+}
+
 /* ---- memory ---- */
 
 struct memory_case {
@@ -447,6 +490,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(bf16_resumes_with_the_same_bits_on_any_number_of_threads),
 		cmocka_unit_test(other_dtypes_are_refused_by_name),
 		cmocka_unit_test(a_frozen_base_of_f32_is_kept_in_half_its_size),
+		cmocka_unit_test(a_weight_that_is_no_number_is_not_blamed_on_the_learning_rate),
 		cmocka_unit_test(memory_is_as_estimated),
 	};
 
