@@ -477,7 +477,7 @@ given_adapters_are_learnt_from_their_descriptions(void **state)
 	options.latent_size = 16;
 	options.head_in_size = 16;
 	options.factorized = true;
-	options.steps = 150;
+	options.steps = 600;
 	options.warmup_steps = 5;
 	options.learning_rate = 1e-2f;
 	options.save_dtype = "f32";
