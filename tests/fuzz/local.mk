@@ -1,5 +1,6 @@
 # Fuzz targets: fuzz-NAME.c, seeds in corpus/NAME/. `make check` replays the seeds; `make fuzz`
-# (after configure --enable-fuzzing CC=clang) runs each target for FUZZ_SECONDS.
+# (after configure --enable-fuzzing CC=clang) runs each target for FUZZ_SECONDS; some of them for longer:
+# make fuzz FUZZ_SECONDS=600 FUZZ_NAMES="gguf torch".
 # A new target: its name in FUZZ_NAMES, FUZZ_REPLAYS and FUZZ_TARGETS, its six lines below, and seeds.
 FUZZ_NAMES = adapter adapter-file chat-template gguf model-config model-gguf safetensors tokenizer-json toml torch vocabulary yaml
 FUZZ_REPLAYS = tests/fuzz/replay-adapter tests/fuzz/replay-adapter-file \
