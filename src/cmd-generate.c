@@ -53,7 +53,7 @@ static const struct option_spec options[] = {
 	    "descriptions to choose from: one a line, or a task suite; without it the demo's" },
 	{ "refine", 0, OPTION_INTEGER, 0, "steps of fine-tuning on the examples", .min = 1,
 	    .max = 100000 },
-	{ "refine-rate", 0, OPTION_NUMBER, 0, "learning rate of these steps", .fallback = "1e-3",
+	{ "refine-rate", 0, OPTION_NUMBER, 0, "learning rate of these steps", .fallback = "3e-3",
 	    .min = 1e-9, .max = 10 },
 	{ "workers", 'w', OPTION_INTEGER, 0, "lines of a batch file in work at once; 0: 32",
 	    .min = 0, .max = 256, .setting = "generate.workers" },

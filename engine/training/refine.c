@@ -150,7 +150,7 @@ t2l_refine_defaults(struct t2l_refine_options *options)
 {
 	*options = (struct t2l_refine_options){
 		.steps = 20,
-		.learning_rate = 1e-3F,
+		.learning_rate = 3e-3F,
 		.batch = 8,
 		.held_out = 0.25F,
 		.seed = 1,

@@ -1,15 +1,16 @@
 /*
  * bench-refine.c - what refining a generated adapter brings over starting from zero.
  *
- * For tasks of the demo's suite: 32 of a task's pairs, 8 of them held out. An adapter generated
- * from a description that the hypernet did not train on (tier "near"), and a fresh LoRA, are
- * fine-tuned on the same examples with the same seed, batches and learning rate. Told are the
- * held-out losses (nats a token, mean over tasks) after so many steps, and how many steps the fresh
- * one needs to come to what the generated one has after 0, 5 and 20.
+ * Of tasks that the hypernet has never seen (the groups unseen_A, unseen_B, twin and unseen_attr of
+ * the demo's suite) 16 pairs are the examples: training pairs where the task has some (the hypernet
+ * did not get them), else test items; the other test items are asked. An adapter generated from the
+ * task's first description, and a fresh LoRA (A random, B zero), are refined on the same examples
+ * for 0, 5, 10, 20 and 40 steps, as `t2l generate --examples FILE --refine N` does it (a quarter of
+ * the examples is held out and the best state kept); then the share of the asked items that are
+ * answered exactly, greedily. Each start has the learning rate of RATES whose held-out loss after
+ * the longest run, summed over the tasks, is least: none of the items that are asked has a say.
  *
- * Told twice: for tasks that the hypernet was trained on, and for tasks that it has never seen.
- *
- * usage: bench-refine SHARE [TASKS [LEARNING_RATE]]   (the folder that holds models/ and tasks/)
+ * usage: bench-refine SHARE [TASKS of each group]   (SHARE: the folder of models/ and tasks/)
  */
 #include <math.h>
 #include <stdio.h>
@@ -18,10 +19,16 @@
 
 #include "engine/t2l.h"
 
-#define EXAMPLES 32
-#define STEPS 20    /* from the generated adapter */
-#define LONGEST 200 /* from zero */
-#define MAX_TASKS 1000
+#define EXAMPLES 16
+#define LANES 32
+#define MAX_ANSWER_TOKENS 48
+
+static const int steps[] = { 0, 5, 10, 20, 40 };
+static const float rates[] = { 1e-3F, 3e-3F, 1e-2F };
+static const char *const groups[] = { "unseen_A", "unseen_B", "twin", "unseen_attr" };
+static const char *const starts[] = { "generated", "from zero" };
+
+enum { N_STEPS = 5, N_RATES = 3, N_GROUPS = 4, N_STARTS = 2 };
 
 static void
 check(enum t2l_status status, const struct t2l_error *err)
@@ -32,57 +39,12 @@ check(enum t2l_status status, const struct t2l_error *err)
 	exit(1);
 }
 
-/* Held-out losses by step; [0] is before the first. */
-static bool
-note(void *user, int64_t step, double loss, double held_out)
-{
-	(void)loss;
-	((double *)user)[step] = held_out;
-	return true;
-}
-
-static void
-refine(struct t2l_model *model, const struct t2l_adapter *first, const struct t2l_suite_task *task,
-    int64_t steps, float learning_rate, double *losses)
-{
-	struct t2l_refine_options options;
-	struct t2l_refine_report report;
-	struct t2l_adapter *out;
-	struct t2l_error err;
-
-	t2l_refine_defaults(&options);
-	options.steps = steps;
-	options.learning_rate = learning_rate;
-	options.evaluate_every = 1;
-	options.on_step = note;
-	options.user = losses;
-	check(t2l_refine(model, first, task->examples, EXAMPLES, &options, &out, &report, &err),
-	    &err);
-	losses[0] = report.loss_before;
-	t2l_adapter_close(out);
-}
-
-/* The first step at which the loss is no higher than WANTED; LONGEST + 1: none. */
-static int
-steps_to(const double *losses, double wanted)
-{
-	for (int i = 0; i <= LONGEST; i++)
-		if (losses[i] <= wanted)
-			return i;
-	return LONGEST + 1;
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 struct demo {
 	struct t2l_model *model;
 	struct t2l_encoder *encoder;
 	struct t2l_hypernet *hypernet;
 	struct t2l_suite *suite;
+	struct t2l_session *session;
 };
 
 static void
@@ -99,6 +61,7 @@ open_demo(struct t2l_engine *engine, const char *share, struct demo *demo)
 	check(t2l_hypernet_open(engine, path, &demo->hypernet, &err), &err);
 	snprintf(path, sizeof path, "%s/tasks/demo", share);
 	check(t2l_suite_open(path, &demo->suite, &err), &err);
+	check(t2l_session_open(demo->model, LANES, 0, &demo->session, &err), &err);
 }
 
 static struct t2l_adapter *
@@ -115,93 +78,186 @@ generate(struct demo *demo, const char *task)
 	return adapter;
 }
 
-/* What the tasks came to. */
-struct outcome {
-	int n;
-	double generated[STEPS + 1], zero[LONGEST + 1]; /* sums */
-	int needed[3][MAX_TASKS];
+static void
+ask(struct demo *demo, size_t lane, const char *prompt, const struct t2l_adapter *adapter)
+{
+	const struct t2l_message message = { "user", prompt };
+	const struct t2l_chat_options options = { .add_generation_prompt = true };
+	const float weight = 1;
+	struct t2l_error err;
+	int32_t *ids;
+	size_t n;
+
+	check(t2l_chat_encode(demo->model, &message, 1, &options, &ids, &n, &err), &err);
+	check(
+	    t2l_session_set_adapters(demo->session, lane, &adapter, &weight, adapter != NULL, &err),
+	    &err);
+	check(t2l_session_set_prompt(demo->session, lane, ids, n, &err), &err);
+	t2l_free(ids);
+}
+
+static bool
+has_pairs(const struct t2l_suite_task *task)
+{
+	return task->n_examples >= EXAMPLES;
+}
+
+/* The share of the task's items that are no examples that are answered exactly. */
+static double
+score(struct demo *demo, const struct t2l_suite_task *task, const struct t2l_adapter *adapter)
+{
+	struct t2l_sampling sampling = t2l_sampling_default();
+	struct t2l_run run = { .sampling = &sampling, .max_tokens = MAX_ANSWER_TOKENS };
+	struct t2l_lane_result results[LANES];
+	const size_t skipped = has_pairs(task) ? 0 : EXAMPLES;
+	const struct t2l_suite_example *items = task->tests + skipped;
+	size_t n_items = task->n_tests - skipped, n_right = 0, n;
+	struct t2l_error err;
+
+	sampling.greedy = true;
+	n_items = n_items < LANES ? n_items : LANES;
+	for (size_t i = 0; i < n_items; i++)
+		ask(demo, i, items[i].prompt, adapter);
+	for (size_t i = n_items; i < LANES; i++)
+		check(t2l_session_set_prompt(demo->session, i, NULL, 0, &err), &err);
+	check(t2l_session_run(demo->session, &run, results, &err), &err);
+	for (size_t i = 0; i < n_items; i++) {
+		const char *text = t2l_session_output(demo->session, i, &n);
+
+		n_right += results[i].finish == T2L_FINISH_STOP && n == strlen(items[i].response) &&
+			   memcmp(text, items[i].response, n) == 0;
+	}
+	return (double)n_right / (double)n_items;
+}
+
+/* One task with one start and one rate: scores by steps. -> the held-out loss at the end */
+static double
+refine(struct demo *demo, const struct t2l_suite_task *task, const struct t2l_adapter *first,
+    float rate, double scores[N_STEPS])
+{
+	struct t2l_refine_options options;
+	struct t2l_refine_report report = { 0 };
+	struct t2l_adapter *refined;
+	struct t2l_error err;
+
+	t2l_refine_defaults(&options);
+	options.learning_rate = rate;
+	scores[0] = score(demo, task, first);
+	for (int i = 1; i < N_STEPS; i++) {
+		options.steps = steps[i];
+		options.evaluate_every = steps[i] < 20 ? 1 : steps[i] / 20;
+		check(t2l_refine(demo->model, first, has_pairs(task) ? task->examples : task->tests,
+			  EXAMPLES, &options, &refined, &report, &err),
+		    &err);
+		scores[i] = score(demo, task, refined);
+		t2l_adapter_close(refined);
+	}
+	return report.loss_after;
+}
+
+/* Sums over tasks: of a group, start and rate by steps. */
+struct sums {
+	double score[N_GROUPS][N_STARTS][N_RATES][N_STEPS];
+	double loss[N_STARTS][N_RATES];
+	int n[N_GROUPS];
 };
-static const int after[3] = { 0, 5, STEPS };
 
 static void
-add_task(struct demo *demo, const struct t2l_suite_task *task, float rate, struct outcome *outcome)
+add_task(struct demo *demo, const struct t2l_suite_task *task, int group, struct sums *sums)
 {
-	struct t2l_adapter *first = generate(demo, t2l_suite_tier(task, "near")->texts[0]);
-	double generated[STEPS + 1], zero[LONGEST + 1];
+	struct t2l_adapter *first = generate(demo, task->tiers[0].texts[0]);
 
-	refine(demo->model, first, task, STEPS, rate, generated);
-	refine(demo->model, NULL, task, LONGEST, rate, zero);
+	for (int start = 0; start < N_STARTS; start++) {
+		for (int rate = 0; rate < N_RATES; rate++) {
+			double scores[N_STEPS];
+
+			sums->loss[start][rate] +=
+			    refine(demo, task, start == 0 ? first : NULL, rates[rate], scores);
+			for (int i = 0; i < N_STEPS; i++)
+				sums->score[group][start][rate][i] += scores[i];
+		}
+	}
+	sums->n[group]++;
 	t2l_adapter_close(first);
-	for (int i = 0; i <= STEPS; i++)
-		outcome->generated[i] += generated[i];
-	for (int i = 0; i <= LONGEST; i++)
-		outcome->zero[i] += zero[i];
-	for (int i = 0; i < 3; i++)
-		outcome->needed[i][outcome->n] = steps_to(zero, generated[after[i]]);
-	outcome->n++;
 }
 
 static void
-tell(struct outcome *outcome, const char *which, float rate)
+tell_line(const char *name, int n, const struct sums *sums, int group, int start, int rate)
 {
-	int n = outcome->n;
+	printf("%-12s %5d  %-10s", name, n, starts[start]);
+	for (int i = 0; i < N_STEPS; i++) {
+		double sum = 0;
 
-	printf("%d %s tasks, %d examples each, learning rate %g; held-out nats a token\n", n, which,
-	    EXAMPLES, (double)rate);
-	printf("%-10s %10s %10s\n", "steps", "generated", "from zero");
-	for (int i = 0; i <= LONGEST; i = i < 5 ? 5 : i < 20 ? 20 : i + 60) {
-		printf("%-10d ", i);
-		if (i <= STEPS)
-			printf("%10.3f", outcome->generated[i] / n);
-		else
-			printf("%10s", "");
-		printf(" %10.3f\n", outcome->zero[i] / n);
+		for (int g = 0; g < N_GROUPS; g++)
+			if (group < 0 || g == group)
+				sum += sums->score[g][start][rate][i];
+		printf(" %6.1f", 100 * sum / n);
 	}
-	for (int i = 0; i < 3; i++) {
-		int within = 0;
+	printf("\n");
+}
 
-		qsort(outcome->needed[i], (size_t)n, sizeof outcome->needed[i][0], by_value);
-		for (int k = 0; k < n; k++)
-			within += outcome->needed[i][k] <= LONGEST;
-		printf("as good as generated + %d steps: from zero %d of %d within %d steps",
-		    after[i], within, n, LONGEST);
-		if (outcome->needed[i][n / 2] <= LONGEST)
-			printf(", in median after %d", outcome->needed[i][n / 2]);
-		printf("\n");
+static void
+tell(const struct sums *sums)
+{
+	int best[N_STARTS] = { 0 }, all = 0;
+
+	for (int start = 0; start < N_STARTS; start++) {
+		for (int rate = 1; rate < N_RATES; rate++)
+			if (sums->loss[start][rate] < sums->loss[start][best[start]])
+				best[start] = rate;
+		printf("%s: learning rate %g\n", starts[start], (double)rates[best[start]]);
 	}
-	fflush(stdout);
+	printf("\nexact answers in %% after steps\n%-12s %5s  %-10s", "group", "tasks", "start");
+	for (int i = 0; i < N_STEPS; i++)
+		printf(" %6d", steps[i]);
+	printf("\n");
+	for (int group = 0; group < N_GROUPS; group++) {
+		for (int start = 0; start < N_STARTS && sums->n[group] > 0; start++)
+			tell_line(groups[group], sums->n[group], sums, group, start, best[start]);
+		all += sums->n[group];
+	}
+	for (int start = 0; start < N_STARTS && all > 0; start++)
+		tell_line("all", all, sums, -1, start, best[start]);
+	printf("\nall, by learning rate\n");
+	for (int i = 0; i < N_STARTS * N_RATES && all > 0; i++) {
+		char rate[16];
+
+		snprintf(rate, sizeof rate, "%g", (double)rates[i % N_RATES]);
+		tell_line(rate, all, sums, -1, i / N_RATES, i % N_RATES);
+	}
+}
+
+static int
+group_of(const struct t2l_suite_task *task)
+{
+	for (int i = 0; i < N_GROUPS; i++)
+		if (strcmp(task->group, groups[i]) == 0)
+			return i;
+	return -1;
 }
 
 int
 main(int argc, char **argv)
 {
 	const char *share = argc > 1 ? argv[1] : "share";
-	int n_wanted = argc > 2 ? atoi(argv[2]) : 8;
-	float rate = argc > 3 ? (float)atof(argv[3]) : 1e-3F;
+	int n_wanted = argc > 2 ? atoi(argv[2]) : 4;
 	struct t2l_engine *engine;
+	struct sums sums = { 0 };
 	struct t2l_error err;
 	struct demo demo;
 
 	check(t2l_engine_open(NULL, &engine, &err), &err);
 	open_demo(engine, share, &demo);
-	for (int unseen = 0; unseen < 2; unseen++) {
-		struct outcome outcome = { 0 };
-		size_t n_all = t2l_suite_n_tasks(demo.suite);
+	for (size_t i = 0; i < t2l_suite_n_tasks(demo.suite); i++) {
+		const struct t2l_suite_task *task = t2l_suite_task(demo.suite, i);
+		int group = group_of(task);
 
-		for (size_t i = 0; i < n_all && outcome.n < n_wanted && outcome.n < MAX_TASKS;
-		     i++) {
-			/* Spread over the suite. */
-			const struct t2l_suite_task *task =
-			    t2l_suite_task(demo.suite, i * 37 % n_all);
-			const struct t2l_suite_tier *tier = t2l_suite_tier(task, "near");
-
-			if (task->train == (unseen == 0) && tier != NULL && tier->n > 0 &&
-			    task->n_examples >= EXAMPLES)
-				add_task(&demo, task, rate, &outcome);
-		}
-		if (outcome.n > 0)
-			tell(&outcome, unseen ? "unseen" : "trained", rate);
+		if (group >= 0 && !task->train && sums.n[group] < n_wanted &&
+		    task->n_tests > EXAMPLES && task->n_tiers > 0 && task->tiers[0].n > 0)
+			add_task(&demo, task, group, &sums);
 	}
+	tell(&sums);
+	t2l_session_close(demo.session);
 	t2l_suite_close(demo.suite);
 	t2l_hypernet_close(demo.hypernet);
 	t2l_encoder_close(demo.encoder);
