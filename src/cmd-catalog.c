@@ -50,6 +50,8 @@ row_json(const struct store_adapter *row)
 	cJSON_AddStringToObject(object, "modules", row->modules);
 	cJSON_AddStringToObject(object, "hypernet", row->hypernet_name);
 	cJSON_AddStringToObject(object, "encoder", row->encoder_name);
+	if (row->trashed_ms != 0)
+		cJSON_AddBoolToObject(object, "trashed", true);
 	return object;
 }
 
@@ -137,6 +139,10 @@ search(
 	struct store_adapters *found;
 	bool nearest = query->near != NULL || query->near_id != 0;
 
+	if (nearest && option_given(opt, "sort") &&
+	    strcmp(option_text(opt, "sort"), "nearest") != 0)
+		return context_usage(
+		    ctx, "--sort %s: what is near is sorted by that", option_text(opt, "sort"));
 	query->offset = (size_t)option_integer(opt, "offset");
 	query->limit = (size_t)option_integer(opt, "limit");
 	query->trashed = option_flag(opt, "trash");
@@ -255,30 +261,50 @@ similar_run(struct context *ctx, const struct options *opt)
 /* ---- show ---- */
 
 static void
-print_lineage(struct context *ctx, struct store *store, int64_t id)
+tell_lineage(struct context *ctx, struct store *store, int64_t id, cJSON *object)
 {
+	cJSON *list = cJSON_AddArrayToObject(object, "lineage");
 	struct store_relatives *tree;
 
 	if (store_lineage(store, id, STORE_ANCESTORS, 100, &tree) != STORE_OK)
 		return;
-	for (size_t i = 0; i < tree->n_rows; i++)
+	for (size_t i = 0; i < tree->n_rows; i++) {
+		cJSON *parent = cJSON_CreateObject();
+
+		cJSON_AddNumberToObject(parent, "id", (double)tree->rows[i].id);
+		cJSON_AddStringToObject(parent, "name", tree->rows[i].name);
+		cJSON_AddStringToObject(parent, "kind", tree->rows[i].kind);
+		cJSON_AddNumberToObject(parent, "weight", tree->rows[i].weight);
+		cJSON_AddNumberToObject(parent, "depth", tree->rows[i].depth);
+		cJSON_AddItemToArray(list, parent);
 		say(ctx, "  %*s%s %.3g x %s%s  (#%lld)\n", 2 * (int)tree->rows[i].depth, "",
 		    tree->rows[i].kind, tree->rows[i].weight, tree->rows[i].name,
 		    tree->rows[i].trashed ? " (in the trash)" : "", (long long)tree->rows[i].id);
+	}
 	store_free(tree);
 }
 
 static void
-print_evaluations(struct context *ctx, struct store *store, int64_t id)
+tell_evaluations(struct context *ctx, struct store *store, int64_t id, cJSON *object)
 {
+	cJSON *array = cJSON_AddArrayToObject(object, "evaluations");
 	struct store_evaluations *list;
 
 	if (store_evaluations(store, id, NULL, 100, &list) != STORE_OK)
 		return;
-	for (size_t i = 0; i < list->n_rows; i++)
+	for (size_t i = 0; i < list->n_rows; i++) {
+		cJSON *row = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(row, "suite", list->rows[i].suite);
+		cJSON_AddStringToObject(row, "group", list->rows[i].group);
+		cJSON_AddStringToObject(row, "method", list->rows[i].method);
+		cJSON_AddNumberToObject(row, "n", (double)list->rows[i].n);
+		cJSON_AddNumberToObject(row, "correct", (double)list->rows[i].n_correct);
+		cJSON_AddItemToArray(array, row);
 		say(ctx, "  evaluated on %s %s: %llu of %llu (%s)\n", list->rows[i].suite,
 		    list->rows[i].group, (unsigned long long)list->rows[i].n_correct,
 		    (unsigned long long)list->rows[i].n, list->rows[i].method);
+	}
 	store_free(list);
 }
 
@@ -304,7 +330,8 @@ show_run(struct context *ctx, const struct options *opt)
 
 		if (store_find(store, option_argument(opt, i), &row) != STORE_OK)
 			return store_failed(ctx, store);
-		say_json(ctx, row_json(row));
+		cJSON *object = row_json(row);
+
 		say(ctx, "%s  (#%lld%s)\n", row->name, (long long)row->id,
 		    row->favourite ? ", favourite" : "");
 		say_field(ctx, "task", row->task);
@@ -322,8 +349,9 @@ show_run(struct context *ctx, const struct options *opt)
 		say_field(ctx, "hash", row->hash);
 		say_field(ctx, "content", row->content);
 		say_field(ctx, "file", row->path);
-		print_lineage(ctx, store, row->id);
-		print_evaluations(ctx, store, row->id);
+		tell_lineage(ctx, store, row->id, object);
+		tell_evaluations(ctx, store, row->id, object);
+		say_json(ctx, object);
 		store_free(row);
 	}
 	return 0;
@@ -352,6 +380,20 @@ find_ids(
 	return ids;
 }
 
+/* The rows as they are now, for --json. */
+static void
+tell_rows(struct context *ctx, struct store *store, const int64_t *ids, size_t n)
+{
+	for (size_t i = 0; ctx->json && i < n; i++) {
+		struct store_adapter *row;
+
+		if (store_get(store, ids[i], &row) != STORE_OK)
+			continue;
+		say_json(ctx, row_json(row));
+		store_free(row);
+	}
+}
+
 static int
 rename_run(struct context *ctx, const struct options *opt)
 {
@@ -363,6 +405,8 @@ rename_run(struct context *ctx, const struct options *opt)
 		return 1;
 	if (store_rename(store, ids[0], option_argument(opt, 1)) != STORE_OK)
 		status = store_failed(ctx, store);
+	else
+		tell_rows(ctx, store, ids, 1);
 	free(ids);
 	return status;
 }
@@ -382,6 +426,8 @@ note_run(struct context *ctx, const struct options *opt)
 	}
 	if (store_set_note(store, ids[0], text) != STORE_OK)
 		status = store_failed(ctx, store);
+	else
+		tell_rows(ctx, store, ids, 1);
 	free(ids);
 	free(text);
 	return status;
@@ -426,6 +472,8 @@ tag_run(struct context *ctx, const struct options *opt)
 	if ((option_flag(opt, "remove") ? store_untag : store_tag)(
 		store, ids, n - 1, option_argument(opt, 0)) != STORE_OK)
 		status = store_failed(ctx, store);
+	else
+		tell_rows(ctx, store, ids, n - 1);
 	free(ids);
 	return status;
 }
@@ -448,6 +496,8 @@ favourite_run(struct context *ctx, const struct options *opt)
 	for (size_t i = 0; i < n && status == 0; i++)
 		if (store_set_favourite(store, ids[i], !option_flag(opt, "off")) != STORE_OK)
 			status = store_failed(ctx, store);
+		else
+			tell_rows(ctx, store, &ids[i], 1);
 	free(ids);
 	return status;
 }
@@ -465,6 +515,8 @@ rm_run(struct context *ctx, const struct options *opt)
 	if (store_trash(store, ids, n) != STORE_OK)
 		status = store_failed(ctx, store);
 	else
+		tell_rows(ctx, store, ids, n);
+	if (status == 0)
 		note(ctx, "%zu in the trash; t2l catalog undo brings back", n);
 	free(ids);
 	return status;
@@ -535,11 +587,16 @@ verify_run(struct context *ctx, const struct options *opt)
 		.context = ctx };
 	uint64_t n_problems = 0;
 	struct store *store;
+	cJSON *object;
 
 	if (!workplace_store(ctx, &store))
 		return 1;
 	if (store_verify(store, &verify, &n_problems) != STORE_OK)
 		return store_failed(ctx, store);
+	object = cJSON_CreateObject();
+	cJSON_AddBoolToObject(object, "valid", n_problems == 0);
+	cJSON_AddNumberToObject(object, "problems", (double)n_problems);
+	say_json(ctx, object);
 	if (n_problems == 0)
 		say(ctx, "all is well\n");
 	else

@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include <math.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 
 #define MAX_LANES 8
 #define MAX_HISTORY 2000
+#define LOOK_EVERY_MS 500 /* a signal just before poll() does not wake it */
 #define SET_KEYS                                                                                   \
 	"temperature|top_k|top_p|min_p|repetition_penalty|frequency_penalty|presence_penalty|"     \
 	"seed|max_tokens"
@@ -283,7 +286,7 @@ help(struct repl *repl)
 	    "/save [NAME]          keeps the adapter of /task in the catalog\n"
 	    "/help, /quit          this text; leave (also Ctrl-D)\n"
 	    "/COMMAND ...          any command of t2l: /catalog list, /merge --adapters a b\n"
-	    "Ctrl-C stops an answer; at the prompt it leaves.\n");
+	    "Ctrl-C stops an answer, empties a line, and leaves at an empty one.\n");
 }
 
 static int
@@ -317,7 +320,9 @@ run_command(struct repl *repl, char *line)
 	return 0;
 }
 
-static struct context *completing; /* readline's callbacks carry no pointer */
+/* readline's callbacks carry no pointer */
+static struct context *completing;
+static int stopped_by; /* the signal that ended the last line; 0: none */
 
 static char *
 next_completion(const char *start, int state)
@@ -345,6 +350,38 @@ complete(const char *text, int begin, int end)
 	return rl_completion_matches(text, next_completion);
 }
 
+/* The next key. Ctrl-C empties the line, and on an empty one ends it, as SIGTERM and SIGHUP do:
+ * then readline sees the end of input. */
+static int
+get_key(FILE *input)
+{
+	struct pollfd key = { .fd = fileno(input), .events = POLLIN };
+
+	for (;;) {
+		int ready = poll(&key, 1, LOOK_EVERY_MS), number = rl_pending_signal();
+
+		if (number == 0 && ready > 0)
+			return rl_getc(input);
+		if (number == 0)
+			continue;
+		rl_check_signals(); /* puts the terminal in order and calls this program's handler
+				     */
+		if (number != SIGINT && number != SIGTERM && number != SIGHUP)
+			continue;
+		atomic_store(completing->cancelled, false);
+		if (number == SIGINT && rl_end > 0) {
+			rl_replace_line("", 1);
+			rl_crlf();
+			rl_on_new_line();
+			rl_redisplay();
+			continue;
+		}
+		rl_replace_line("", 1);
+		stopped_by = number;
+		return EOF;
+	}
+}
+
 /* One line without its end; NULL at the end of input. From a pipe readline would echo, so it is
  * read plainly. */
 static char *
@@ -354,6 +391,7 @@ read_line(bool terminal, const char *prompt)
 	size_t size = 0;
 	ssize_t n;
 
+	stopped_by = 0;
 	if (terminal)
 		return readline(prompt);
 	n = getline(&line, &size, stdin);
@@ -385,6 +423,11 @@ read_block(bool terminal, char *first)
 		if (last)
 			break;
 	}
+	if (stopped_by != 0) {
+		/* Ctrl-C: it was not meant to be said. */
+		buffer_free(&text);
+		return NULL;
+	}
 	return buffer_take(&text);
 }
 
@@ -397,12 +440,14 @@ converse(struct repl *repl, bool terminal)
 		char *line = read_line(terminal, "> ");
 		int status;
 
-		if (line == NULL || (atomic_load(repl->ctx->cancelled) && line[0] == '\0')) {
+		if (line == NULL)
+			break;
+		if (strncmp(line, "\"\"\"", 3) == 0)
+			line = read_block(terminal, line);
+		if (stopped_by == SIGTERM || stopped_by == SIGHUP) {
 			free(line);
 			break;
 		}
-		if (strncmp(line, "\"\"\"", 3) == 0)
-			line = read_block(terminal, line);
 		if (line == NULL || line[strspn(line, " \t")] == '\0') {
 			free(line);
 			continue;
@@ -436,6 +481,7 @@ repl_run(struct context *ctx, struct t2l_model *model, const struct mix *mixes, 
 		completing = ctx;
 		rl_readline_name = "t2l";
 		rl_attempted_completion_function = complete;
+		rl_getc_function = get_key;
 		using_history();
 		stifle_history(MAX_HISTORY);
 		read_history(history);

@@ -251,6 +251,64 @@ the_repl_takes_what_is_in_range() {
 	says err UTF-8
 }
 
+# shows FILE TEXT: waits until it is there.
+shows() {
+	for _ in $(seq 300); do
+		! grep -qF -e "$2" "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	echo "'$2' did not come into $1"
+	return 1
+}
+
+ctrl_c_empties_a_line_and_leaves_at_an_empty_one() {
+	command -v script >/dev/null || exit 77
+	ends 0 infer --prompt house
+	mkfifo keys
+	script -qefc "$t2l infer --interactive" typescript <keys >/dev/null &
+	pid=$!
+	exec 3>keys
+	shows typescript '> '
+	printf nonsense >&3
+	shows typescript nonsense
+	printf '\003' >&3
+	sleep 1
+	printf 'house\n' >&3
+	shows typescript "$(cat out)"
+	sleep 1
+	printf '\003' >&3
+	ended=0
+	wait $pid || ended=$?
+	exec 3>&-
+	same "$ended" 0
+	says "$T2L_HOME/repl-history" house
+	lacks "$T2L_HOME/repl-history" nonsense
+}
+
+changes_of_the_catalog_are_told_in_json() {
+	ends 0 generate --quiet --task "write the plural" --name row
+	while read -r line; do
+		# shellcheck disable=SC2086
+		ends 0 catalog $line --json
+		lines out 1
+		says out '"task":"write the plural"'
+	done <<-LINES
+		rename row line
+		tag good line
+		note line hello
+		favourite line
+		rm line
+		undo
+		show line
+	LINES
+	says out '"tags":["good"]' '"note":"hello"' '"favourite":true' '"lineage":[]' '"evaluations":[]'
+	ends 0 catalog verify --json
+	says out '"valid":true,"problems":0'
+	ends 2 catalog similar line --sort name
+	ends 0 config set infer.seed 4 --json
+	says out '"key":"infer.seed","value":"4"'
+}
+
 places_that_are_not_there_are_named() {
 	ended=0
 	T2L_DATADIR=/nowhere "$t2l" infer --prompt x 2>err || ended=$?
@@ -307,5 +365,6 @@ run_tests workers_write_in_the_order_of_the_lines workers_resume_where_they_stop
 	the_settings_file_of_the_original_works a_recipe_in_the_project_file_is_looked_at \
 	full_precision_is_a_setting an_interrupt_ends_what_reads_and_counts evaluate_reads_a_file_of_answers \
 	evaluate_writes_what_an_adapter_scored export_knows_quantised_types_and_the_prompts_of_a_task \
+	changes_of_the_catalog_are_told_in_json ctrl_c_empties_a_line_and_leaves_at_an_empty_one \
 	token_prompts_come_from_files_too the_repl_takes_what_is_in_range places_that_are_not_there_are_named \
 	man_page_and_completions_hold_every_option
