@@ -218,12 +218,16 @@ tell(const struct sums *sums)
 	}
 	for (int start = 0; start < N_STARTS && all > 0; start++)
 		tell_line("all", all, sums, -1, start, best[start]);
-	printf("\nall, by learning rate\n");
+	printf("\nby learning rate: all, then the groups\n");
 	for (int i = 0; i < N_STARTS * N_RATES && all > 0; i++) {
 		char rate[16];
 
 		snprintf(rate, sizeof rate, "%g", (double)rates[i % N_RATES]);
 		tell_line(rate, all, sums, -1, i / N_RATES, i % N_RATES);
+		for (int group = 0; group < N_GROUPS; group++)
+			if (sums->n[group] > 0)
+				tell_line(groups[group], sums->n[group], sums, group, i / N_RATES,
+				    i % N_RATES);
 	}
 }
 
