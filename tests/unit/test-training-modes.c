@@ -485,7 +485,6 @@ given_adapters_are_learnt_from_their_descriptions(void **state)
 	assert_true(reconstruction_error("factors.safetensors", "count the letters",
 			"targets/two.safetensors") < 0.25);
 	options.z_scores = true;
-	options.steps = 400;
 	options.output = in_folder("scores.safetensors");
 	train(&options);
 	assert_true(reconstruction_error("scores.safetensors", "count the letters",
