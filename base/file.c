@@ -57,6 +57,19 @@ mapped_file_open(const char *path, struct mapped_file *out)
 }
 
 void
+mapped_file_forget(const struct mapped_file *file, const void *bytes, size_t n_bytes)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t begin = ((uintptr_t)bytes + page - 1) / page * page;
+	const uintptr_t end = ((uintptr_t)bytes + n_bytes) / page * page;
+	const uintptr_t map = (uintptr_t)file->bytes;
+
+	/* Anything but the file's own pages would lose its numbers. */
+	if (file->n > 0 && begin < end && begin >= map && end <= map + file->n)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void
 mapped_file_close(struct mapped_file *file)
 {
 	if (file->bytes != NULL && file->bytes != empty)

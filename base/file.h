@@ -20,6 +20,10 @@ struct mapped_file {
 int mapped_file_open(const char *path, struct mapped_file *out);
 void mapped_file_close(struct mapped_file *file); /* fine on a zeroed or closed one */
 
+/* N_BYTES at BYTES are not needed soon: where they are the file's, whole pages of them leave memory.
+ * They stay readable. Other memory is left alone. */
+void mapped_file_forget(const struct mapped_file *file, const void *bytes, size_t n_bytes);
+
 /* Fresh memory with all of PATH and a NUL behind it; free() it. N_OUT may be NULL. Pipes work.
  * NULL with errno: EFBIG above LIMIT bytes. */
 char *read_whole_file(const char *path, size_t limit, size_t *n_out);

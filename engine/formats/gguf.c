@@ -562,6 +562,14 @@ gguf_open_file(const char *path, struct gguf **out, struct t2l_error *err)
 }
 
 void
+gguf_forget_bytes(const struct gguf *gguf, const void *bytes, size_t n_bytes)
+{
+	mapped_file_forget(&gguf->map, bytes, n_bytes);
+	for (size_t i = 0; i < gguf->n_parts; i++)
+		gguf_forget_bytes(gguf->parts[i], bytes, n_bytes);
+}
+
+void
 gguf_close(struct gguf *gguf)
 {
 	if (gguf == NULL)

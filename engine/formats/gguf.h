@@ -71,6 +71,10 @@ size_t gguf_count(const struct gguf *gguf);
 const struct gguf_entry *gguf_at(const struct gguf *gguf, size_t i);
 const struct gguf_entry *gguf_find(const struct gguf *gguf, const char *name);
 
+/* Bytes of a tensor are not needed soon: of a mapped file the memory they take is given back. They
+ * stay readable. */
+void gguf_forget_bytes(const struct gguf *gguf, const void *bytes, size_t n_bytes);
+
 /* T2L_ENOENT when absent; T2L_EUNSUPPORTED for types the engine does not compute with. */
 enum t2l_status gguf_tensor(
     const struct gguf *gguf, const char *name, struct tensor *out, struct t2l_error *err);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -486,17 +485,14 @@ safetensors_find(const struct safetensors *st, const char *name)
 void
 safetensors_forget(const struct safetensors *st, const struct safetensors_entry *entry)
 {
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	const uintptr_t begin = ((uintptr_t)entry->bytes + page - 1) / page * page;
-	const uintptr_t end = ((uintptr_t)entry->bytes + entry->n_bytes) / page * page;
+	safetensors_forget_bytes(st, entry->bytes, entry->n_bytes);
+}
 
-	for (size_t i = 0; i < st->n_shards; i++) {
-		const uintptr_t map = (uintptr_t)st->shards[i].map.bytes;
-
-		/* Only what is mapped from the file: anything else would lose its numbers. */
-		if (begin < end && map != 0 && begin >= map && end <= map + st->shards[i].map.n)
-			madvise((void *)begin, end - begin, MADV_DONTNEED);
-	}
+void
+safetensors_forget_bytes(const struct safetensors *st, const void *bytes, size_t n_bytes)
+{
+	for (size_t i = 0; i < st->n_shards; i++)
+		mapped_file_forget(&st->shards[i].map, bytes, n_bytes);
 }
 
 size_t

@@ -55,6 +55,7 @@ const struct safetensors_entry *safetensors_find(const struct safetensors *st, c
 /* Its bytes are not needed soon: of a mapped file the memory they take is given back. They stay
  * readable. */
 void safetensors_forget(const struct safetensors *st, const struct safetensors_entry *entry);
+void safetensors_forget_bytes(const struct safetensors *st, const void *bytes, size_t n_bytes);
 
 /* The __metadata__ map (of a sharded set: of its first shard), in byte order of the keys. */
 size_t safetensors_metadata_count(const struct safetensors *st);

@@ -116,9 +116,11 @@ start(const char *input, const struct t2l_quantize_options *options, struct base
 		status = base_model_open(input, model, err);
 	if (status != T2L_OK)
 		return status;
-	*output = (struct weights_output){
-		.decoder = &(*model)->decoder, .file = input, .type = type, .options = options
-	};
+	*output = (struct weights_output){ .decoder = &(*model)->decoder,
+		.file = input,
+		.source = (*model)->source,
+		.type = type,
+		.options = options };
 	return check_all_known(*model, input, err);
 }
 

@@ -65,6 +65,7 @@ enum t2l_status text_save_hf(const struct decoder_config *config, const struct t
 struct weights_output {
 	struct decoder *decoder;
 	const char *file;			    /* where they come from, for messages */
+	const struct model_source *source;	    /* whose pages are given back; NULL: none */
 	const struct quantisation *type;	    /* NULL: each as it is, quantised ones in f16 */
 	const struct t2l_quantize_options *options; /* NULL: nothing is told */
 	/* Set by the savers: names, and where all are declared, then written in the same order. */

@@ -79,6 +79,18 @@ report(struct weights_output *output, const struct weight_slot *slot, enum dtype
 	return t2l_fail(err, T2L_ECANCELLED, "%s: cancelled", output->file);
 }
 
+/* One tensor is in memory at a time, but what was read stays until the system wants it back. */
+static void
+forget(const struct model_source *source, const struct recode_input *input)
+{
+	size_t n_bytes = dtype_row_bytes(input->dtype, input->rows * input->cols);
+
+	if (source != NULL && source->gguf != NULL)
+		gguf_forget_bytes(source->gguf, input->stored, n_bytes);
+	else if (source != NULL)
+		safetensors_forget_bytes(source->safetensors, input->stored, n_bytes);
+}
+
 static enum t2l_status
 write(void *user, const struct weight_slot *slot, struct t2l_error *err)
 {
@@ -104,6 +116,7 @@ write(void *user, const struct weight_slot *slot, struct t2l_error *err)
 	}
 	status = recode_tensor(
 	    output->recode, &input, to, output->put, output->writer, &output->loss, err);
+	forget(output->source, &input);
 	if (status != T2L_OK || (is_stacked(slot) && slot->slab + 1 < slot->n_slabs))
 		return status;
 	return report(output, slot, to, err);
