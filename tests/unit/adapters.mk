@@ -62,7 +62,7 @@ tests_unit_test_generate_LDADD = $(UNIT_LDADD)
 tests_unit_test_generate_LDFLAGS = $(UNIT_LDFLAGS)
 
 UNIT_TESTS += tests/unit/test-reference
-tests_unit_test_reference_SOURCES = tests/unit/test-reference.c tests/unit/golden-tensors.h tests/unit/reference-case.h \
+tests_unit_test_reference_SOURCES = tests/unit/test-reference.c tests/unit/golden-models.h tests/unit/golden-tensors.h tests/unit/reference-case.h \
 	tests/unit/temporary-folder.h
 tests_unit_test_reference_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reference_LDADD = $(UNIT_LDADD)

@@ -1,5 +1,5 @@
 /* test-decoder.c - base models: loading, the forward pass, adapters on them, saving. */
-#include "tests/unit/golden-tensors.h"
+#include "tests/unit/golden-models.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -11,55 +11,6 @@
 #include "tests/unit/temporary-folder.h"
 
 #define LOGITS_BOUND 1e-3 /* golden/models/README.md */
-
-static struct t2l_engine *engine;
-
-static int
-open_engine(void **state)
-{
-	struct t2l_engine_options options = { .precise = true, .n_threads = 2 };
-
-	(void)state;
-	return t2l_engine_open(&options, &engine, NULL) == T2L_OK ? 0 : -1;
-}
-
-static int
-close_engine(void **state)
-{
-	(void)state;
-	t2l_engine_close(engine);
-	return 0;
-}
-
-static const char *
-model_path(const char *relative)
-{
-	return strstr(relative, ".gguf") != NULL ? need_golden(relative)
-						 : need_golden_folder(relative, "config.json");
-}
-
-static struct t2l_model *
-open_model(const char *relative)
-{
-	struct t2l_error err = { 0 };
-	struct t2l_model *model = NULL;
-
-	assert_ok(t2l_model_open(engine, model_path(relative), &model, &err));
-	return model;
-}
-
-static struct t2l_adapter *
-open_adapter(const char *name)
-{
-	struct t2l_error err = { 0 };
-	struct t2l_adapter *adapter = NULL;
-	char relative[256];
-
-	snprintf(relative, sizeof relative, "models/llama2/adapters/%s", name);
-	assert_ok(
-	    t2l_adapter_open(need_golden_folder(relative, "adapter_config.json"), &adapter, &err));
-	return adapter;
-}
 
 /* Logits of the tokens NAME in GOLDEN against the values EXPECTED there. */
 static void
@@ -85,7 +36,7 @@ check_logits(struct t2l_model *model, const struct t2l_adapter *const *adapters,
 static void
 check_model(const char *relative, const char *golden_relative)
 {
-	struct t2l_model *model = open_model(relative);
+	struct t2l_model *model = open_golden_model(relative);
 	struct safetensors *golden = open_golden(golden_relative);
 
 	for (const char *name = "abc"; *name != '\0'; name++) {
@@ -164,7 +115,7 @@ fast_arithmetic_stays_near_the_reference(void **state)
 		const float *values = golden_floats(golden, "logits_a", &n_values);
 		double *logprobs = malloc(n * sizeof *logprobs);
 
-		assert_ok(t2l_model_open(fast, model_path(rows[i].model), &model, &err));
+		assert_ok(t2l_model_open(fast, need_golden_model(rows[i].model), &model, &err));
 		vocab_size = (size_t)t2l_model_facts(model)->vocab_size;
 		assert_ok(t2l_score(model, NULL, NULL, 0, ids, n, logprobs, NULL, &err));
 		for (size_t t = 1; t < n; t++) {
@@ -263,7 +214,7 @@ hidden_states_are_the_references(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		char relative[128];
 		snprintf(relative, sizeof relative, "models/%s", models[i]);
-		struct t2l_model *model = open_model(relative);
+		struct t2l_model *model = open_golden_model(relative);
 		snprintf(relative, sizeof relative, "models/%s/golden.safetensors", models[i]);
 		struct seen seen = { open_golden(relative), 0 };
 		struct ops *ops = ops_create(engine_backend(engine));
@@ -289,7 +240,7 @@ hidden_states_are_the_references(void **state)
 static void
 the_last_hidden_state_is_the_references(void **state)
 {
-	struct t2l_model *model = open_model("encoder/base_last_token");
+	struct t2l_model *model = open_golden_model("encoder/base_last_token");
 	struct safetensors *golden = open_golden("encoder/base_last_token/golden.safetensors");
 	struct ops *ops = ops_create(engine_backend(engine));
 	struct packed_rows rows = { 0 };
@@ -321,7 +272,7 @@ one_pass_over_rows_with_their_own_adapters_gives_the_reference(void **state)
 {
 	static const char *const names[] = { "t2l", "all", NULL, "rslora", "patterns", "all" };
 	static const float one = 1;
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct safetensors *golden = open_golden("models/llama2/batch_golden.safetensors");
 	struct ops *ops = ops_create(engine_backend(engine));
 	const struct t2l_adapter *adapters[6] = { NULL };
@@ -335,7 +286,7 @@ one_pass_over_rows_with_their_own_adapters_gives_the_reference(void **state)
 		snprintf(name, sizeof name, "tokens_%d", i);
 		int32_t *ids = golden_ids(golden, name, &n);
 		if (names[i] != NULL) {
-			adapters[i] = open_adapter(names[i]);
+			adapters[i] = open_llama2_adapter(names[i]);
 			groups[n_groups++] = (struct lora_rows){ (int64_t)rows.n, (int64_t)n,
 				&adapters[i], &one, 1 };
 		}
@@ -364,7 +315,7 @@ one_pass_over_rows_with_their_own_adapters_gives_the_reference(void **state)
 static void
 wanted_rows_alone_have_the_same_logits(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct safetensors *golden = open_golden("models/llama2/golden.safetensors");
 	struct ops *ops = ops_create(engine_backend(engine));
 	struct packed_rows rows = { 0 };
@@ -400,13 +351,13 @@ static void
 check_adapters(const char *model_relative)
 {
 	static const float one = 1;
-	struct t2l_model *model = open_model(model_relative);
+	struct t2l_model *model = open_golden_model(model_relative);
 
 	for (size_t i = 0; i < sizeof adapter_names / sizeof *adapter_names; i++) {
 		char relative[256];
 		snprintf(relative, sizeof relative,
 		    "models/llama2/adapters/%s/adapter_golden.safetensors", adapter_names[i]);
-		const struct t2l_adapter *adapter = open_adapter(adapter_names[i]);
+		const struct t2l_adapter *adapter = open_llama2_adapter(adapter_names[i]);
 		struct safetensors *golden = open_golden(relative);
 
 		check_logits(model, &adapter, &one, 1, golden, "tokens_a", "logits_a");
@@ -438,12 +389,13 @@ adapters_add_up_with_their_weights(void **state)
 {
 	static const float ones[] = { 1, 1 }, scaled[] = { 0.5f, -0.25f };
 	static const char *const bases[] = { "models/llama2", "models/gguf/llama2-f32.gguf" };
-	const struct t2l_adapter *adapters[] = { open_adapter("all"), open_adapter("t2l") };
+	const struct t2l_adapter *adapters[] = { open_llama2_adapter("all"),
+		open_llama2_adapter("t2l") };
 	struct safetensors *golden = open_golden("models/llama2/stack_golden.safetensors");
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct t2l_model *model = open_model(bases[i]);
+		struct t2l_model *model = open_golden_model(bases[i]);
 
 		check_logits(model, adapters, ones, 2, golden, "tokens_a", "logits_all_plus_t2l");
 		check_logits(model, adapters, scaled, 2, golden, "tokens_a", "logits_scaled");
@@ -459,9 +411,9 @@ adapters_add_up_with_their_weights(void **state)
 static void
 the_same_weights_have_one_fingerprint_in_every_format(void **state)
 {
-	struct t2l_model *hf = open_model("models/llama2");
-	struct t2l_model *gguf = open_model("models/gguf/llama2-f32.gguf");
-	struct t2l_model *rounded = open_model("models/gguf/llama2-f16.gguf");
+	struct t2l_model *hf = open_golden_model("models/llama2");
+	struct t2l_model *gguf = open_golden_model("models/gguf/llama2-f32.gguf");
+	struct t2l_model *rounded = open_golden_model("models/gguf/llama2-f16.gguf");
 
 	(void)state;
 	assert_int_equal(strlen(t2l_model_facts(hf)->fingerprint), 64);
@@ -476,7 +428,7 @@ the_same_weights_have_one_fingerprint_in_every_format(void **state)
 static void
 facts_are_those_of_the_configuration(void **state)
 {
-	struct t2l_model *model = open_model("models/llama-bias");
+	struct t2l_model *model = open_golden_model("models/llama-bias");
 	const struct t2l_model_facts *facts = t2l_model_facts(model);
 
 	(void)state;
@@ -642,7 +594,7 @@ old_and_new_spellings_mean_the_same(void **state)
 static void
 scores_need_tokens_of_the_vocabulary_that_fit_the_context(void **state)
 {
-	struct t2l_model *model = open_model("models/llama-bias");
+	struct t2l_model *model = open_golden_model("models/llama-bias");
 	struct t2l_error err;
 	int32_t ids[129] = { 0 };
 	double logprobs[129];
@@ -665,8 +617,8 @@ static void
 an_adapter_of_another_shape_is_refused(void **state)
 {
 	static const float one = 1;
-	struct t2l_model *model = open_model("models/llama-bias"); /* fewer kv heads */
-	const struct t2l_adapter *adapter = open_adapter("t2l");
+	struct t2l_model *model = open_golden_model("models/llama-bias"); /* fewer kv heads */
+	const struct t2l_adapter *adapter = open_llama2_adapter("t2l");
 	struct t2l_error err;
 	int32_t ids[] = { 5, 6 };
 	double logprobs[2];
@@ -683,7 +635,7 @@ an_adapter_of_another_shape_is_refused(void **state)
 static void
 a_saved_model_is_the_same_model(void **state)
 {
-	struct t2l_model *model = open_model("models/llama-bias"), *saved;
+	struct t2l_model *model = open_golden_model("models/llama-bias"), *saved;
 	struct safetensors *golden = open_golden("models/llama-bias/golden.safetensors");
 	static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_BF16 };
 	struct t2l_error err = { 0 };

@@ -1,5 +1,5 @@
 /* test-encoder.c - text encoders: embeddings of the reference, limits, saving. */
-#include "tests/unit/golden-tensors.h"
+#include "tests/unit/golden-models.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -14,25 +14,6 @@
 /* golden/encoder/README.md */
 #define UNIT_BOUND 2e-6
 #define HIDDEN_BOUND 2e-5
-
-static struct t2l_engine *engine;
-
-static int
-open_engine(void **state)
-{
-	struct t2l_engine_options options = { .precise = true, .n_threads = 2 };
-
-	(void)state;
-	return t2l_engine_open(&options, &engine, NULL) == T2L_OK ? 0 : -1;
-}
-
-static int
-close_engine(void **state)
-{
-	(void)state;
-	t2l_engine_close(engine);
-	return 0;
-}
 
 /* The texts of golden.json with what the reference made of them. */
 struct reference {

@@ -1,7 +1,7 @@
 /* test-reference.c - the reference's checkpoints give the adapters that the reference writes. */
 
 #define _GNU_SOURCE /* memmem */
-#include "tests/unit/golden-tensors.h"
+#include "tests/unit/golden-models.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -27,25 +27,6 @@ static const char *const cases[] = { "L_sft", "M_sft", "S_sft_rope", "S_sft_lear
 	"save_views_M" };
 
 #define N_CASES (sizeof cases / sizeof cases[0])
-
-static struct t2l_engine *engine;
-
-static int
-open_engine(void **state)
-{
-	const struct t2l_engine_options options = { .precise = true, .n_threads = 2 };
-
-	(void)state;
-	return t2l_engine_open(&options, &engine, NULL) == T2L_OK ? 0 : -1;
-}
-
-static int
-close_engine(void **state)
-{
-	(void)state;
-	t2l_engine_close(engine);
-	return 0;
-}
 
 /* A case of the goldens, opened; its folder's path is CASE_FOLDER. */
 struct golden {

@@ -1,5 +1,5 @@
 /* test-session.c - sessions: lanes against the reference, and what callers may rely on. */
-#include "tests/unit/golden-tensors.h"
+#include "tests/unit/golden-models.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -11,51 +11,6 @@
 #include "engine/text/tokenizer.h"
 
 #define MAX_LANES 8
-
-static struct t2l_engine *engine;
-
-static int
-open_engine(void **state)
-{
-	struct t2l_engine_options options = { .precise = true, .n_threads = 2 };
-
-	(void)state;
-	return t2l_engine_open(&options, &engine, NULL) == T2L_OK ? 0 : -1;
-}
-
-static int
-close_engine(void **state)
-{
-	(void)state;
-	t2l_engine_close(engine);
-	return 0;
-}
-
-static struct t2l_model *
-open_model(const char *relative)
-{
-	struct t2l_error err = { 0 };
-	struct t2l_model *model = NULL;
-	const char *path = strstr(relative, ".gguf") != NULL
-			       ? need_golden(relative)
-			       : need_golden_folder(relative, "config.json");
-
-	assert_ok(t2l_model_open(engine, path, &model, &err));
-	return model;
-}
-
-static struct t2l_adapter *
-open_adapter(const char *name)
-{
-	struct t2l_error err = { 0 };
-	struct t2l_adapter *adapter = NULL;
-	char relative[256];
-
-	snprintf(relative, sizeof relative, "models/llama2/adapters/%s", name);
-	assert_ok(
-	    t2l_adapter_open(need_golden_folder(relative, "adapter_config.json"), &adapter, &err));
-	return adapter;
-}
 
 static struct t2l_session *
 open_session(struct t2l_model *model, size_t n_lanes, size_t n_context)
@@ -125,9 +80,10 @@ make_prompt(int32_t *ids, size_t n, unsigned salt)
 static void
 check_greedy(const char *model_relative, const char *golden_relative, const char *adapter_name)
 {
-	struct t2l_model *model = open_model(model_relative);
+	struct t2l_model *model = open_golden_model(model_relative);
 	struct safetensors *golden = open_golden(golden_relative);
-	struct t2l_adapter *adapter = adapter_name != NULL ? open_adapter(adapter_name) : NULL;
+	struct t2l_adapter *adapter =
+	    adapter_name != NULL ? open_llama2_adapter(adapter_name) : NULL;
 	struct t2l_session *session = open_session(model, 1, 0);
 	struct t2l_lane_result result;
 
@@ -185,7 +141,7 @@ static void
 six_lanes_with_their_own_adapters_give_the_reference(void **state)
 {
 	static const char *const names[] = { "t2l", "all", NULL, "rslora", "patterns", "all" };
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct safetensors *golden = open_golden("models/llama2/batch_golden.safetensors");
 	struct t2l_session *session = open_session(model, 6, 64);
 	char name[32];
@@ -193,7 +149,8 @@ six_lanes_with_their_own_adapters_give_the_reference(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 6; i++) {
-		struct t2l_adapter *adapter = names[i] != NULL ? open_adapter(names[i]) : NULL;
+		struct t2l_adapter *adapter =
+		    names[i] != NULL ? open_llama2_adapter(names[i]) : NULL;
 
 		snprintf(name, sizeof name, "tokens_%zu", i);
 		int32_t *ids = golden_ids(golden, name, &n);
@@ -244,8 +201,9 @@ run_alone(struct t2l_model *model, const struct t2l_adapter *adapter, const int3
 static void
 many_lanes_give_what_each_gives_alone(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
-	struct t2l_adapter *adapters[] = { NULL, open_adapter("all"), open_adapter("rslora") };
+	struct t2l_model *model = open_golden_model("models/llama2");
+	struct t2l_adapter *adapters[] = { NULL, open_llama2_adapter("all"),
+		open_llama2_adapter("rslora") };
 	struct t2l_session *session = open_session(model, MAX_LANES, 0);
 	struct t2l_sampling sampling[MAX_LANES];
 	struct t2l_run run = { .sampling = sampling, .per_lane_sampling = true, .max_tokens = 16 };
@@ -280,7 +238,7 @@ many_lanes_give_what_each_gives_alone(void **state)
 static void
 what_is_in_the_cache_is_not_computed_again_and_changes_nothing(void **state)
 {
-	struct t2l_model *model = open_model("models/llama-bias");
+	struct t2l_model *model = open_golden_model("models/llama-bias");
 	struct t2l_session *session = open_session(model, 1, 0);
 	struct t2l_lane_result result;
 	int32_t prompt[64], other[64], expected[16];
@@ -330,9 +288,9 @@ what_is_in_the_cache_is_not_computed_again_and_changes_nothing(void **state)
 static void
 another_adapter_forgets_the_cache(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
-	struct t2l_adapter *all = open_adapter("all"), *same = open_adapter("all");
-	struct t2l_adapter *t2l = open_adapter("t2l");
+	struct t2l_model *model = open_golden_model("models/llama2");
+	struct t2l_adapter *all = open_llama2_adapter("all"), *same = open_llama2_adapter("all");
+	struct t2l_adapter *t2l = open_llama2_adapter("t2l");
 	struct t2l_session *session = open_session(model, 2, 64);
 	struct t2l_lane_result results[2];
 	int32_t prompt[20];
@@ -363,8 +321,8 @@ static void
 a_weight_scales_the_adapter(void **state)
 {
 	static const float zero = 0, half[] = { 0.5f, 0.5f };
-	struct t2l_model *model = open_model("models/llama2");
-	struct t2l_adapter *all = open_adapter("all");
+	struct t2l_model *model = open_golden_model("models/llama2");
+	struct t2l_adapter *all = open_llama2_adapter("all");
 	const struct t2l_adapter *twice[] = { all, all };
 	struct t2l_session *session = open_session(model, 4, 64);
 	struct t2l_error err = { 0 };
@@ -416,7 +374,7 @@ static void
 the_q8_0_cache_keeps_the_continuation(void **state)
 {
 	struct t2l_session_options options = { .n_lanes = 1, .kv_type = "q8_0" };
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct t2l_session *session, *exact;
 	struct t2l_error err = { 0 };
 	const char *srcdir = getenv("T2L_SRCDIR");
@@ -492,7 +450,7 @@ a_cache_takes_memory_as_it_is_filled(void **state)
 static void
 a_full_context_ends_with_length(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct t2l_session *session = open_session(model, 1, 32);
 	struct t2l_lane_result result;
 	int32_t prompt[32];
@@ -521,15 +479,15 @@ what_can_not_run_is_refused(void **state)
 {
 	static const char *const empty[] = { "" }, *const bad[] = { "\xff" },
 				 *const fine[] = { "a" };
-	struct t2l_model *model = open_model("models/llama2");
-	struct t2l_model *texts = open_model("models/gguf/llama2-q8_0.gguf");
+	struct t2l_model *model = open_golden_model("models/llama2");
+	struct t2l_model *texts = open_golden_model("models/gguf/llama2-q8_0.gguf");
 	struct t2l_session *session = NULL;
 	struct t2l_sampling sampling = t2l_sampling_default();
 	struct t2l_run run = { .sampling = &sampling, .max_tokens = 1 };
 	struct t2l_error err;
 	int32_t prompt[129] = { 0 };
 	float nan = NAN;
-	const struct t2l_adapter *adapter = open_adapter("t2l");
+	const struct t2l_adapter *adapter = open_llama2_adapter("t2l");
 
 	(void)state;
 	assert_fails(t2l_session_open(model, 0, 0, &session, &err), T2L_EINVAL, "0 lanes");
@@ -565,7 +523,7 @@ what_can_not_run_is_refused(void **state)
 static void
 damaged_weights_are_told(void **state)
 {
-	struct t2l_model *model = open_model("models/llama-bias");
+	struct t2l_model *model = open_golden_model("models/llama-bias");
 	struct t2l_session *session = open_session(model, 1, 64);
 	struct t2l_sampling sampling = t2l_sampling_default();
 	struct t2l_run run = { .sampling = &sampling, .max_tokens = 4 };
@@ -642,7 +600,7 @@ run_text(struct t2l_session *session, unsigned salt, const char *const *stop, si
 static void
 text_ends_before_the_first_stop_string(void **state)
 {
-	struct t2l_model *model = open_model("models/gguf/llama2-q8_0.gguf");
+	struct t2l_model *model = open_golden_model("models/gguf/llama2-q8_0.gguf");
 	struct t2l_session *session = open_session(model, 1, 64);
 	static struct stream whole, cut;
 
@@ -682,7 +640,7 @@ text_ends_before_the_first_stop_string(void **state)
 static void
 text_is_that_of_the_ids(void **state)
 {
-	struct t2l_model *model = open_model("models/gguf/llama2-q8_0.gguf");
+	struct t2l_model *model = open_golden_model("models/gguf/llama2-q8_0.gguf");
 	struct t2l_session *session = open_session(model, 1, 64);
 	struct token_stream *reader;
 	static struct stream stream;
@@ -716,7 +674,7 @@ static void
 a_stop_string_that_names_a_special_token_stops_at_it(void **state)
 {
 	static const char *const stop[] = { "<s>" };
-	struct t2l_model *model = open_model("models/gguf/llama2-q8_0.gguf");
+	struct t2l_model *model = open_golden_model("models/gguf/llama2-q8_0.gguf");
 	struct t2l_session *session = open_session(model, 1, 64);
 	static struct stream stream;
 	size_t n, n_found = 0;
@@ -747,7 +705,7 @@ a_stop_string_that_names_a_special_token_stops_at_it(void **state)
 static void
 a_callback_ends_its_own_lane_alone(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct t2l_session *session = open_session(model, 2, 64);
 	static struct stream stream;
 	struct t2l_sampling sampling = t2l_sampling_default();
@@ -807,7 +765,7 @@ cancel_from_another_thread(void *user, size_t lane, int32_t id, const char *text
 static void
 cancelling_from_another_thread_ends_the_run_and_keeps_the_output(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct canceller canceller = { open_session(model, 1, 0), 0 };
 	struct t2l_sampling sampling = t2l_sampling_default();
 	struct t2l_run run = { .sampling = &sampling,
@@ -866,7 +824,7 @@ work(void *user)
 static void
 sessions_of_two_threads_share_an_engine(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
+	struct t2l_model *model = open_golden_model("models/llama2");
 	struct worker together[2] = { { .model = model, .salt = 1 },
 		{ .model = model, .salt = 2 } };
 	pthread_t threads[2];
@@ -889,8 +847,8 @@ sessions_of_two_threads_share_an_engine(void **state)
 static void
 runs_do_not_grow_the_memory(void **state)
 {
-	struct t2l_model *model = open_model("models/llama2");
-	struct t2l_adapter *adapter = open_adapter("all");
+	struct t2l_model *model = open_golden_model("models/llama2");
+	struct t2l_adapter *adapter = open_llama2_adapter("all");
 	struct t2l_session *session = open_session(model, 4, 64);
 	int32_t prompt[40];
 	size_t in_use = 0;
