@@ -11,10 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "src/batch-workers.h"
 #include "src/settings.h"
+
+#define LOOK_EVERY_NS 20000000L
 
 extern char **environ;
 
@@ -22,6 +25,7 @@ struct job {
 	pid_t pid; /* 0: it has ended */
 	size_t number;
 	int status;
+	bool told; /* the interrupt was passed on */
 	FILE *out, *err;
 	struct job *next;
 };
@@ -30,7 +34,6 @@ struct batch_workers {
 	struct context *ctx;
 	size_t n, n_running;
 	struct job *first, *last; /* in the order of lines */
-	bool told;		  /* the interrupt was passed on */
 	char threads[64];	  /* "T2L_ENGINE_THREADS=1"; "" as it is set */
 };
 
@@ -111,12 +114,13 @@ spawn(struct batch_workers *workers, const char *const *words, struct job *job)
 static void
 pass_on_interrupt(struct batch_workers *workers)
 {
-	if (workers->told || !atomic_load(workers->ctx->cancelled))
+	if (!atomic_load(workers->ctx->cancelled))
 		return;
-	workers->told = true;
-	for (struct job *job = workers->first; job != NULL; job = job->next)
-		if (job->pid > 0)
+	for (struct job *job = workers->first; job != NULL; job = job->next) {
+		if (job->pid > 0 && !job->told)
 			kill(job->pid, SIGTERM);
+		job->told = true;
+	}
 }
 
 /* Waits until one process ends. */
@@ -126,10 +130,14 @@ reap(struct batch_workers *workers)
 	int status;
 	pid_t pid;
 
-	do {
+	/* A signal just before a waitpid() that blocks would not be seen until a child ends. */
+	for (;;) {
 		pass_on_interrupt(workers);
-		pid = waitpid(-1, &status, 0);
-	} while (pid == -1 && errno == EINTR);
+		pid = waitpid(-1, &status, WNOHANG);
+		if (pid > 0 || (pid == -1 && errno != EINTR))
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_EVERY_NS }, NULL);
+	}
 	for (struct job *job = workers->first; job != NULL; job = job->next) {
 		/* -1: somebody else has waited for them; they are gone. */
 		if (job->pid == 0 || (pid != -1 && job->pid != pid))
@@ -150,6 +158,10 @@ batch_workers_start(struct batch_workers *workers, const char *const *words, siz
 
 	while (workers->n_running >= workers->n)
 		reap(workers);
+	if (atomic_load(workers->ctx->cancelled)) {
+		free(job);
+		return false;
+	}
 	if (job != NULL) {
 		*job = (struct job){ .number = number, .out = tmpfile(), .err = tmpfile() };
 		error = job->out != NULL && job->err != NULL ? spawn(workers, words, job) : errno;

@@ -15,7 +15,8 @@ struct batch_workers;
 struct batch_workers *batch_workers_new(struct context *ctx, size_t n);
 void batch_workers_free(struct batch_workers *workers);
 
-/* Starts t2l with WORDS for line NUMBER; waits for a free worker first. False after telling. */
+/* Starts t2l with WORDS for line NUMBER; waits for a free worker first. False after telling, or at
+ * an interrupt. */
 bool batch_workers_start(struct batch_workers *workers, const char *const *words, size_t number);
 
 /* The next line in their order: waits for it when WAIT, prints what it wrote, and gives its number

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "src/help.h"
+#include "src/settings.h"
 
 /* What stands for an option's value in help: its own word, or one by type. */
 static const char *
@@ -271,6 +272,10 @@ roff(FILE *out, const char *text)
 	for (; *text != '\0'; text++) {
 		if (line_start && (*text == '.' || *text == '\''))
 			fputs("\\&", out);
+		if (text[0] == '\n' && text[1] == '\n') {
+			fputs("\n.Pp", out); /* an empty line is none of mdoc's */
+			continue;
+		}
 		if (*text == '\\')
 			fputs("\\e", out);
 		else if (*text == '-')
@@ -335,6 +340,26 @@ man_command(FILE *out, const struct command *command, const char *name)
 	}
 }
 
+static void
+man_setting(FILE *out, const struct setting_spec *setting)
+{
+	fputs(".It ", out);
+	roff(out, setting->key);
+	fputs("\n", out);
+	roff(out, setting->help);
+	for (size_t i = 0; setting->choices != NULL && setting->choices[i] != NULL; i++) {
+		fputs(i > 0 ? ", " : " (", out);
+		roff(out, setting->choices[i]);
+	}
+	fputs(setting->choices != NULL ? ")" : "", out);
+	if (setting->fallback != NULL) {
+		fputs(" [", out);
+		roff(out, setting->fallback);
+		fputs("]", out);
+	}
+	fputs("\n", out);
+}
+
 void
 help_man_page(FILE *out)
 {
@@ -353,6 +378,11 @@ help_man_page(FILE *out)
 	fputs(".Sh OPTIONS OF ALL COMMANDS\n.Bl -tag -width Ds\n", out);
 	for (size_t i = 0; common_options[i].name != NULL; i++)
 		man_option(out, &common_options[i]);
+	fputs(".El\n.Sh SETTINGS\n"
+	      "Of t2l.toml, t2l.yaml, config.toml and\n.Cm t2l config .\n.Bl -tag -width Ds\n",
+	    out);
+	for (size_t i = 0; setting_specs[i].key != NULL; i++)
+		man_setting(out, &setting_specs[i]);
 	fputs(".El\n.Sh ENVIRONMENT\n.Bl -tag -width Ds\n"
 	      ".It Ev T2L_HOME\nThe data home: catalog and adapter files.\n"
 	      ".It Ev T2L_DATADIR\nWhere demo models, tasks and themes are.\n"

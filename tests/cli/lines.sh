@@ -331,12 +331,19 @@ holds() {
 	}
 }
 
+lacks_empty_lines() {
+	! grep -n '^$' "$1"
+}
+
 man_page_and_completions_hold_every_option() {
 	ends 0 help --json
 	cp out commands
 	ends 0 help --man
 	sed 's/\\-/-/g' out >man
 	grep -o -e '--[a-z-]*' man >man-options
+	lacks_empty_lines man
+	"$t2l" config show --json | sed 's/^{"key":"\([^"]*\)".*/.It \1/' >settings
+	holds settings man
 	while read -r object; do
 		name=$(echo "$object" | sed 's/^{"command":"\([^"]*\)".*/\1/')
 		says man ".Ss t2l $name"
