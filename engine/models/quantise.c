@@ -206,6 +206,7 @@ write_tensor(struct work *work, size_t index, struct t2l_error *err)
 	enum t2l_status status =
 	    recode_tensor(work->recode, &input, work->dtypes[index], put, work->writer, &loss, err);
 
+	gguf_forget_bytes(work->gguf, entry->bytes, entry->n_bytes);
 	if (status != T2L_OK)
 		return status;
 	recode_report(&loss, work->dtypes[index], &report);
