@@ -87,6 +87,7 @@ print_rows(struct context *ctx, const struct store_adapters *found, bool nearest
 		const struct store_adapter *row = &found->rows[i];
 		double figure = nearest ? row->nearness : row->score;
 		char id[24], rank[16], score[16] = "-", created[32];
+		const char *task;
 
 		say_json(ctx, row_json(row));
 		if (ctx->json)
@@ -96,8 +97,10 @@ print_rows(struct context *ctx, const struct store_adapters *found, bool nearest
 		if (!isnan(figure))
 			snprintf(score, sizeof score, "%.2f", figure);
 		age(row->created_ms, created, sizeof created);
+		/* A merge has no task of its own when its parents' differ. */
+		task = row->task[0] != '\0' ? row->task : row->note;
 		table_row(table,
-		    (const char *const[]){ row->favourite ? "*" : "", id, row->name, row->task,
+		    (const char *const[]){ row->favourite ? "*" : "", id, row->name, task,
 			row->base_name, rank, store_source_name(row->source), score, created });
 	}
 	if (!ctx->json)
