@@ -87,4 +87,5 @@ dist_demomodels_DATA += share/models/README.md share/models/results.jsonl
 EXTRA_DIST += share/models/logs/demo-base.jsonl share/models/logs/demo-encoder.jsonl \
 	share/models/logs/demo-S.jsonl share/models/logs/demo-M.jsonl share/models/logs/demo-L.jsonl \
 	share/models/logs/demo-lora.jsonl share/models/logs/demo-multi-task.jsonl \
-	share/models/baselines/multi-task.safetensors
+	share/models/logs/demo-multi-task-described.jsonl \
+	share/models/baselines/multi-task.safetensors share/models/baselines/multi-task-described.safetensors
