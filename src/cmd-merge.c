@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/adapter-names.h"
 #include "src/adapter-output.h"
@@ -72,6 +73,51 @@ tidy_weight(float weight)
 	return strtod(digits, NULL);
 }
 
+/* What TEXT calls an adapter: its name in the catalog, else the last part of its path. In fresh
+ * memory; NULL: out of memory. */
+static char *
+name_of_input(struct context *ctx, const char *text, int64_t id)
+{
+	struct store_adapter *row;
+	struct store *store;
+	char *typed, *slash, *colon, *name;
+	size_t n;
+
+	if (id != 0 && workplace_store(ctx, &store) && store_get(store, id, &row) == STORE_OK) {
+		name = strdup(row->name);
+		store_free(row);
+		return name;
+	}
+	if ((typed = strdup(text)) == NULL)
+		return NULL;
+	if (access(typed, F_OK) != 0 && (colon = strrchr(typed, ':')) != NULL)
+		*colon = '\0'; /* a weight */
+	for (n = strlen(typed); n > 1 && typed[n - 1] == '/';)
+		typed[--n] = '\0';
+	slash = strrchr(typed, '/');
+	name = strdup(slash != NULL ? slash + 1 : typed);
+	free(typed);
+	return name;
+}
+
+/* The only adapter of MIX under the name that a person knows it by: messages and lineage tell it.
+ */
+static bool
+name_input(
+    struct context *ctx, const char *text, const struct mix *mix, const struct t2l_adapter **named)
+{
+	char *name = name_of_input(ctx, text, mix->adapter_id);
+	struct t2l_error err = { T2L_ENOMEM, "out of memory" };
+	struct t2l_adapter *copy = NULL;
+
+	if (name == NULL ||
+	    t2l_adapter_relabel(mix->adapters[0], name, NULL, &copy, &err) != T2L_OK)
+		context_fail_error(ctx, &err);
+	free(name);
+	*named = copy;
+	return copy != NULL;
+}
+
 static bool
 add_input(void *user, const char *text)
 {
@@ -97,7 +143,10 @@ add_input(void *user, const char *text)
 		mix_release(&mix);
 		return false;
 	}
-	adapters[inputs->n] = t2l_adapter_ref(mix.adapters[0]);
+	if (!name_input(ctx, text, &mix, &adapters[inputs->n])) {
+		mix_release(&mix);
+		return false;
+	}
 	parents[inputs->n] = (struct store_parent){ .id = mix.adapter_id };
 	weights[inputs->n++] = tidy_weight(mix.weights[0]);
 	inputs->weighted |= strrchr(text, ':') != NULL;
