@@ -25,7 +25,8 @@ static const struct option_spec options[] = {
 	{ "output-file", 'o', OPTION_PATH, 0, "results as JSONL" },
 	{ "interactive", 'i', OPTION_FLAG, 0, "a conversation with commands: /help tells",
 	    .excludes = "prompt input-file output-file tokens" },
-	{ "tokens", 0, OPTION_FLAG, 0, "prompts are token ids 1,2,3; ids are in the results" },
+	{ "tokens", 0, OPTION_FLAG, 0,
+	    "prompts are token ids 1,2,3; ids are in the results of --json" },
 	LANE_OPTIONS,
 	{ 0 },
 };
@@ -34,7 +35,7 @@ struct run {
 	struct context *ctx;
 	struct atomic_file *file; /* NULL: to ctx->out */
 	size_t n_mixes, n_prompts;
-	bool with_ids, streamed, failed;
+	bool with_ids, only_ids, streamed, failed; /* only_ids: nothing makes text of them */
 };
 
 static void
@@ -59,6 +60,13 @@ write_line(struct run *run, cJSON *object)
 	return fine;
 }
 
+static void
+print_ids(struct context *ctx, const struct lane_output *output)
+{
+	for (size_t i = 0; i < output->n_ids; i++)
+		say(ctx, "%s%d", i > 0 ? "," : "", (int)output->ids[i]);
+}
+
 static bool
 print_output(void *user, const struct lane_output *output)
 {
@@ -81,7 +89,9 @@ print_output(void *user, const struct lane_output *output)
 		say_text(ctx, output->mix->label, strlen(output->mix->label));
 		say(ctx, "] ");
 	}
-	if (!run->streamed)
+	if (run->only_ids)
+		print_ids(ctx, output);
+	else if (!run->streamed)
 		say_text(ctx, output->text, output->n_bytes);
 	run->streamed = false;
 	say(ctx, "\n");
@@ -145,7 +155,8 @@ run_prompts(struct context *ctx, const struct options *opt, struct lanes_job *jo
 	struct run run = { .ctx = ctx,
 		.n_mixes = job->n_mixes,
 		.n_prompts = prompts->n,
-		.with_ids = option_flag(opt, "tokens") };
+		.with_ids = option_flag(opt, "tokens"),
+		.only_ids = !t2l_model_facts(job->model)->has_tokenizer };
 	const char *path = option_text(opt, "output-file");
 	int status;
 

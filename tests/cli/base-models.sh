@@ -136,10 +136,20 @@ the_kv_cache_may_be_quantised() {
 	ends 2 infer --prompt house --kv-type q5_1
 }
 
+a_model_without_a_tokenizer_answers_in_ids() {
+	model=$T2L_SRCDIR/tests/golden/models/llama2
+	"$t2l" infer --base-model "$model" --tokens --prompt 1,5,9,20 --max-tokens 3 --greedy --json >out
+	ids=$(sed 's/.*"ids":\[\([0-9,]*\)\].*/\1/' out)
+	[ "$(echo "$ids" | tr -cd , | wc -c)" = 2 ]
+	"$t2l" infer --base-model "$model" --tokens --prompt 1,5,9,20 --max-tokens 3 --greedy >out
+	[ "$(cat out)" = "$ids" ]
+}
+
 run_tests a_tokenizer_needs_no_weights bytes_that_are_no_text_come_in_base64 \
 	an_id_outside_the_vocabulary_is_named chat_templates_go_by_family \
 	a_template_without_system_messages_gets_them_before_the_users \
 	a_model_tells_what_it_is_and_needs a_check_reads_every_weight a_bench_gives_shares \
 	a_model_is_quantised_with_its_errors_told a_directory_is_quantised_too \
 	a_base_model_becomes_gguf_and_a_directory_again a_conversion_overwrites_only_with_force \
-	what_cannot_be_converted_is_named_and_leaves_nothing the_kv_cache_may_be_quantised
+	what_cannot_be_converted_is_named_and_leaves_nothing the_kv_cache_may_be_quantised \
+	a_model_without_a_tokenizer_answers_in_ids
