@@ -166,17 +166,17 @@ full_precision_is_a_setting() {
 }
 
 an_interrupt_ends_what_reads_and_counts() {
-	awk 'BEGIN { for (i = 0; i < 200000; i++) printf "{\"text\":\"some text %d\"}\n", i }' >texts.jsonl
+	awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "{\"text\":\"some text %d\"}\n", i }' >texts.jsonl
 	mkfifo pipe
 	sleep 30 >pipe &
 	writer=$!
 	for line in 'embed --input-file texts.jsonl' 'score --input-file texts.jsonl' \
-		'tokenize --input-file texts.jsonl' 'bench --prompt-tokens 256 --max-tokens 700 --lanes 16' \
+		'tokenize --input-file texts.jsonl' 'bench --prompt-tokens 256 --max-tokens 700 --lanes 64 --precise' \
 		'infer --input-file -' 'batch -' 'infer --interactive'; do
 		# shellcheck disable=SC2086
 		"$t2l" $line <pipe >/dev/null 2>err &
 		pid=$!
-		sleep 1
+		sleep 0.6
 		kill -s INT $pid
 		began=$(date +%s)
 		ended=0
