@@ -528,6 +528,9 @@ struct t2l_run {
 	 * the end of a lane without a token has id -1. Returning false ends this lane (finish:
 	 * cancelled). May be NULL. */
 	bool (*on_token)(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes);
+	/* Asked before each step, which reads at most 512 tokens of prompts; false ends all lanes
+	 * (finish: cancelled). May be NULL. */
+	bool (*go_on)(void *user);
 	void *user;
 };
 struct t2l_session_options {

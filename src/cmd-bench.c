@@ -140,14 +140,10 @@ struct bench {
 };
 
 static bool
-watch(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes)
+not_cancelled(void *user)
 {
 	const struct bench *bench = user;
 
-	(void)lane;
-	(void)id;
-	(void)text;
-	(void)n_bytes;
 	return !atomic_load(bench->ctx->cancelled);
 }
 
@@ -155,9 +151,10 @@ static bool
 run_round(struct bench *bench, size_t max_tokens)
 {
 	struct t2l_sampling sampling = t2l_sampling_default();
-	struct t2l_run run = {
-		.sampling = &sampling, .max_tokens = max_tokens, .on_token = watch, .user = bench
-	};
+	struct t2l_run run = { .sampling = &sampling,
+		.max_tokens = max_tokens,
+		.go_on = not_cancelled,
+		.user = bench };
 	int32_t *ids = malloc(bench->n_prompt * sizeof *ids);
 	struct t2l_error err = { .message = "out of memory" };
 	bool fine = ids != NULL;

@@ -268,6 +268,14 @@ struct batch {
 };
 
 static bool
+not_cancelled(void *user)
+{
+	const struct batch *batch = user;
+
+	return !atomic_load(batch->ctx->cancelled);
+}
+
+static bool
 watch(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes)
 {
 	struct batch *batch = user;
@@ -276,7 +284,7 @@ watch(void *user, size_t lane, int32_t id, const char *text, size_t n_bytes)
 	(void)id;
 	if (batch->job->on_text != NULL && batch->n == 1 && n_bytes > 0)
 		batch->job->on_text(batch->job->user, text, n_bytes);
-	return !atomic_load(batch->ctx->cancelled);
+	return true;
 }
 
 /* As t2l_chat_encode(); where a template takes no system message (Gemma, older Mistral) it goes
@@ -400,6 +408,7 @@ run_batch(struct batch *batch)
 		.stop = settings->stop,
 		.n_stop = settings->n_stop,
 		.on_token = watch,
+		.go_on = not_cancelled,
 		.user = batch };
 	struct t2l_lane_result results[LANES_AT_ONCE];
 	struct t2l_error err;

@@ -589,7 +589,8 @@ t2l_session_run(struct t2l_session *session, const struct t2l_run *run,
 	plan.start_ms = lane_clock_ms();
 	begin_lanes(session, &plan);
 	while (session->n_live > 0 && status == T2L_OK)
-		status = atomic_load(&session->cancelled)
+		status = atomic_load(&session->cancelled) ||
+				 (run->go_on != NULL && !run->go_on(run->user))
 			     ? t2l_fail(NULL, T2L_ECANCELLED, "cancelled")
 			     : step(session, &plan, err);
 	for (size_t i = 0; i < session->n_live; i++)

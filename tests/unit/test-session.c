@@ -762,6 +762,44 @@ cancel_from_another_thread(void *user, size_t lane, int32_t id, const char *text
 	return true;
 }
 
+/* USER: how many steps there may be. */
+static bool
+count_down(void *user)
+{
+	return (*(int *)user)-- > 0;
+}
+
+static void
+a_run_is_asked_before_each_step_whether_to_go_on(void **state)
+{
+	struct t2l_model *model = open_golden_model("models/llama2");
+	struct t2l_session *session = open_session(model, 1, 0);
+	struct t2l_sampling sampling = t2l_sampling_default();
+	int n_steps = 3;
+	struct t2l_run run = {
+		.sampling = &sampling, .max_tokens = 100, .go_on = count_down, .user = &n_steps
+	};
+	struct t2l_lane_result result;
+	struct t2l_error err = { 0 };
+	int32_t prompt[8];
+
+	(void)state;
+	sampling.greedy = true;
+	make_prompt(prompt, 8, 10);
+	set_prompt(session, 0, prompt, 8);
+	assert_ok(t2l_session_run(session, &run, &result, &err));
+	assert_int_equal(result.finish, T2L_FINISH_CANCELLED);
+	assert_int_equal(result.n_tokens, 3);
+	/* Not even the prompt is read. */
+	n_steps = 0;
+	set_prompt(session, 0, prompt, 8);
+	assert_ok(t2l_session_run(session, &run, &result, &err));
+	assert_int_equal(result.finish, T2L_FINISH_CANCELLED);
+	assert_int_equal(result.n_tokens, 0);
+	t2l_session_close(session);
+	t2l_model_close(model);
+}
+
 static void
 cancelling_from_another_thread_ends_the_run_and_keeps_the_output(void **state)
 {
@@ -891,6 +929,7 @@ main(void)
 		cmocka_unit_test(text_is_that_of_the_ids),
 		cmocka_unit_test(a_stop_string_that_names_a_special_token_stops_at_it),
 		cmocka_unit_test(a_callback_ends_its_own_lane_alone),
+		cmocka_unit_test(a_run_is_asked_before_each_step_whether_to_go_on),
 		cmocka_unit_test(cancelling_from_another_thread_ends_the_run_and_keeps_the_output),
 		cmocka_unit_test(sessions_of_two_threads_share_an_engine),
 		cmocka_unit_test(runs_do_not_grow_the_memory),
