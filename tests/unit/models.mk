@@ -40,7 +40,7 @@ tests_unit_test_quantise_LDADD = $(UNIT_LDADD)
 tests_unit_test_quantise_LDFLAGS = $(UNIT_LDFLAGS)
 
 UNIT_TESTS += tests/unit/test-convert
-tests_unit_test_convert_SOURCES = tests/unit/test-convert.c tests/unit/golden-tensors.h tests/unit/temporary-folder.h
+tests_unit_test_convert_SOURCES = tests/unit/test-convert.c tests/unit/golden-models.h tests/unit/golden-tensors.h tests/unit/temporary-folder.h
 tests_unit_test_convert_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_convert_LDADD = $(UNIT_LDADD)
 tests_unit_test_convert_LDFLAGS = $(UNIT_LDFLAGS)

@@ -1,6 +1,6 @@
 /* test-convert.c - base models in the other file format: the same numbers, names and logits; and
  * what a form cannot say is refused. */
-#include "tests/unit/golden-tensors.h"
+#include "tests/unit/golden-models.h"
 
 #include <sys/stat.h>
 
@@ -10,25 +10,6 @@
 #include "engine/models/model.h"
 #include "engine/text/tokenizer.h"
 #include "tests/unit/temporary-folder.h"
-
-static struct t2l_engine *engine;
-
-static int
-open_engine(void **state)
-{
-	struct t2l_engine_options options = { .precise = true, .n_threads = 2 };
-
-	(void)state;
-	return t2l_engine_open(&options, &engine, NULL) == T2L_OK ? 0 : -1;
-}
-
-static int
-close_engine(void **state)
-{
-	(void)state;
-	t2l_engine_close(engine);
-	return 0;
-}
 
 /* Folders within the test's own: the fixture removes plain files. */
 static int

@@ -4,7 +4,7 @@
  * The Hugging Face form gets the numbers of the GGUF file, so that quantising plays no part; how
  * its adapters act is held against the reference in test-architectures.c.
  */
-#include "tests/unit/golden-tensors.h"
+#include "tests/unit/golden-models.h"
 
 #include <stdio.h>
 
@@ -13,25 +13,6 @@
 
 #define BOUND 1e-3 /* golden/models/README.md */
 #define MAX_SLOTS 256
-
-static struct t2l_engine *engine;
-
-static int
-open_engine(void **state)
-{
-	struct t2l_engine_options options = { .precise = true, .n_threads = 2 };
-
-	(void)state;
-	return t2l_engine_open(&options, &engine, NULL) == T2L_OK ? 0 : -1;
-}
-
-static int
-close_engine(void **state)
-{
-	(void)state;
-	t2l_engine_close(engine);
-	return 0;
-}
 
 /* ---- the same weights in the other form ---- */
 
