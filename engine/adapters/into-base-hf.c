@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/atomic-file.h"
+#include "base/atomic-folder.h"
 #include "base/file.h"
 #include "engine/adapters/into-base.h"
 #include "engine/formats/safetensors-writer.h"
@@ -239,29 +240,11 @@ fill(struct into_base *work, const struct safetensors *st, const char *base, con
 	return status;
 }
 
-/* The files that fill() made, and the directory. */
-static void
-discard(const char *directory)
-{
-	char path[PATH_SIZE];
-	struct dirent *entry;
-	DIR *dir = opendir(directory);
-
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] != '.' && join(directory, entry->d_name, path, NULL) == T2L_OK)
-			unlink(path);
-	}
-	if (dir != NULL)
-		closedir(dir);
-	rmdir(directory);
-}
-
 enum t2l_status
 into_base_hf(struct into_base *work, const char *base, const char *output, struct t2l_error *err)
 {
 	char temporary[PATH_SIZE];
 	struct safetensors *st;
-	size_t n = strlen(output);
 	enum t2l_status status;
 
 	if (work->adapter->facts.gguf_rows)
@@ -269,23 +252,17 @@ into_base_hf(struct into_base *work, const char *base, const char *output, struc
 		    "the adapter has its q and k rows in GGUF's order and '%s' has not; convert it "
 		    "first, with its base",
 		    work->base);
-	while (n > 1 && output[n - 1] == '/')
-		n--;
-	if (snprintf(temporary, sizeof temporary, "%.*s.XXXXXX", (int)n, output) >=
-	    (int)sizeof temporary)
-		return t2l_fail(err, T2L_EINVAL, "the path '%.60s...' is too long", output);
 	if ((status = safetensors_open(base, &st, err)) != T2L_OK)
 		return status;
-	if (mkdtemp(temporary) == NULL) {
+	if (atomic_folder_make(output, temporary, sizeof temporary) != 0) {
 		status = t2l_fail_errno(err, "cannot make a directory beside '%s'", output);
 	} else {
-		chmod(temporary, 0755);
 		status = fill(work, st, base, temporary, err);
 		/* Fails when something is there already, but for an empty directory. */
 		if (status == T2L_OK && rename(temporary, output) != 0)
 			status = t2l_fail_errno(err, "cannot write '%s'", output);
 		if (status != T2L_OK)
-			discard(temporary);
+			atomic_folder_discard(temporary);
 	}
 	safetensors_close(st);
 	return status;
