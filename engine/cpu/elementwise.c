@@ -8,7 +8,7 @@ struct elements_job {
 	struct cpu *cpu;
 	enum activation kind;
 	float alpha, beta;
-	uint64_t seed;
+	uint64_t first, seed;
 	bool add;
 	const float *a, *b, *dy;
 	float *y, *y2;
@@ -219,15 +219,16 @@ dropout_piece(void *arg, int64_t begin, int64_t end, int worker)
 	const struct elements_job *job = arg;
 
 	(void)worker;
-	job->cpu->rows->dropout((uint64_t)begin, end - begin, job->alpha, job->seed, job->a + begin,
-	    job->y + begin, job->add);
+	job->cpu->rows->dropout(job->first + (uint64_t)begin, end - begin, job->alpha, job->seed,
+	    job->a + begin, job->y + begin, job->add);
 }
 
 void
-cpu_dropout(void *state, int64_t n, float p, uint64_t seed, const float *x, float *y, bool add)
+cpu_dropout(void *state, uint64_t first, int64_t n, float p, uint64_t seed, const float *x,
+    float *y, bool add)
 {
 	struct elements_job job = {
-		.cpu = state, .alpha = p, .seed = seed, .a = x, .y = y, .add = add
+		.cpu = state, .alpha = p, .first = first, .seed = seed, .a = x, .y = y, .add = add
 	};
 
 	run_elements(&job, n, dropout_piece);

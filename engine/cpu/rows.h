@@ -88,8 +88,8 @@ void cpu_multiply_add(void *state, int64_t n, const float *a, const float *b, fl
 void cpu_copy_columns(void *state, int64_t rows, int64_t n, const float *x, int64_t x_cols,
     int64_t from, float *out, int64_t out_cols, int64_t to, bool add);
 void cpu_transpose(void *state, int64_t rows, int64_t cols, const float *x, float *y, bool add);
-void cpu_dropout(
-    void *state, int64_t n, float p, uint64_t seed, const float *x, float *y, bool add);
+void cpu_dropout(void *state, uint64_t first, int64_t n, float p, uint64_t seed, const float *x,
+    float *y, bool add);
 
 void cpu_cross_entropy(void *state, const struct tensor *logits, const int32_t *targets,
     const float *weights, float smoothing, double *loss, int32_t *best);

@@ -28,8 +28,9 @@ struct pass {
 	const struct hypernet_network *network;
 	const struct hypernet_config *config;
 	int64_t n_parts, n_tasks, n_pairs, n_rank_rows; /* s, T, T*N, r or 1 */
-	uint64_t dropout_seed;				/* 0: none */
+	const struct hypernet_dropout *dropout;		/* NULL: none */
 	uint64_t n_dropouts;
+	int64_t n_runs; /* how often the tasks follow each other in the rows of now; 0: no tasks */
 };
 
 static struct tensor *
@@ -61,15 +62,26 @@ silu(const struct pass *pass, struct tensor *x)
 	return op_activate(pass->ops, ACTIVATION_SILU, x);
 }
 
-/* Every place has its own mask. */
+/* Every place has its own mask. Tasks are not the outermost index of the rows: those of a part of
+ * the batch are pieces of the whole, one for each [s, K]. */
 static struct tensor *
 dropout(struct pass *pass, struct tensor *x)
 {
-	if (pass->dropout_seed == 0 || pass->config->dropout == 0)
+	const struct hypernet_dropout *masks = pass->dropout;
+	struct element_runs runs;
+	int64_t per_task;
+	uint64_t seed;
+
+	if (masks == NULL || pass->config->dropout == 0 || x == NULL)
 		return x;
 	pass->n_dropouts++;
-	return op_dropout(pass->ops, x, pass->config->dropout,
-	    pass->dropout_seed + pass->n_dropouts * UINT64_C(0x9e3779b97f4a7c15));
+	seed = masks->seed + pass->n_dropouts * UINT64_C(0x9e3779b97f4a7c15);
+	if (pass->n_runs == 0 || masks->n_tasks == pass->n_tasks)
+		return op_dropout(pass->ops, x, pass->config->dropout, seed, NULL);
+	per_task = tensor_count(x) / (pass->n_runs * pass->n_tasks);
+	runs = (struct element_runs){ pass->n_runs, masks->first_task * per_task,
+		masks->n_tasks * per_task };
+	return op_dropout(pass->ops, x, pass->config->dropout, seed, &runs);
 }
 
 /* SiLU(W4 dropout(SiLU(W1 LN0(x)))) */
@@ -139,6 +151,7 @@ trunk(struct pass *pass, struct tensor *embeddings)
 	x = places(pass, "layer_type_encoder", config->n_modules);
 	parts[2] = spread(pass, x, pass->n_pairs, n);
 
+	pass->n_runs = config->n_modules;
 	x = dropout(pass, op_concat_columns(pass->ops, parts, 3));
 	x = dropout(pass, silu(pass, linear(pass, "mixer", 1, x)));
 	x = dropout(pass, silu(pass, linear(pass, "mixer", 4, x)));
@@ -202,7 +215,9 @@ rank_rows(struct pass *pass, struct tensor *z, int64_t rows)
 		return residual(pass, "mlp2.mlp", turn(pass, z, n));
 	positions = norm(pass, "pos_emb", 1, parameter(pass, "pos_emb", 0, "weight"));
 	if (config->shared_head) {
+		pass->n_runs = 0; /* the positions are those of all tasks */
 		positions = residual(pass, "mlp2.mlp", positions);
+		pass->n_runs = pass->n_parts * config->n_modules;
 		return op_add(pass->ops, 1, z, 1, spread(pass, positions, 1, n));
 	}
 	return residual(
@@ -302,7 +317,7 @@ head(const struct pass *pass, struct tensor *t, int module, int part)
 
 static bool
 forward(struct ops *ops, struct ops *results, const struct hypernet_network *network,
-    struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
+    struct tensor *embeddings, const struct hypernet_dropout *dropout, struct tensor *a[N_MODULES],
     struct tensor *bt[N_MODULES])
 {
 	const struct hypernet_config *config = &network->config;
@@ -313,7 +328,7 @@ forward(struct ops *ops, struct ops *results, const struct hypernet_network *net
 		.config = config,
 		.n_parts = config->shared_head ? 2 : 1,
 		.n_rank_rows = config->rowwise ? config->rank : 1,
-		.dropout_seed = dropout_seed,
+		.dropout = dropout,
 	};
 	struct arena_mark mark;
 	struct tensor *z;
@@ -328,10 +343,18 @@ forward(struct ops *ops, struct ops *results, const struct hypernet_network *net
 		    (long long)pass.n_tasks);
 		return false;
 	}
+	if (dropout != NULL && (dropout->first_task < 0 || dropout->n_tasks < pass.n_tasks ||
+				   dropout->first_task > dropout->n_tasks - pass.n_tasks)) {
+		tape_fail(ops, T2L_EINVAL, "hypernet: tasks %lld .. +%lld are not within %lld",
+		    (long long)dropout->first_task, (long long)pass.n_tasks,
+		    (long long)dropout->n_tasks);
+		return false;
+	}
 	pass.n_pairs = pass.n_tasks * config->n_layers;
 	rows = pass.n_parts * config->n_modules * pass.n_pairs;
 
 	z = trunk(&pass, embeddings);
+	pass.n_runs = pass.n_parts * config->n_modules;
 	if (config->shared_head) {
 		z = op_add(ops, 1, spread(&pass, z, 1, rows), 1,
 		    spread(&pass, output_embeddings(&pass), pass.n_pairs, rows));
@@ -352,16 +375,17 @@ forward(struct ops *ops, struct ops *results, const struct hypernet_network *net
 
 bool
 hypernet_forward(struct ops *ops, const struct hypernet_network *network, struct tensor *embeddings,
-    uint64_t dropout_seed, struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES])
+    const struct hypernet_dropout *dropout, struct tensor *a[N_MODULES],
+    struct tensor *bt[N_MODULES])
 {
-	return forward(ops, ops, network, embeddings, dropout_seed, a, bt);
+	return forward(ops, ops, network, embeddings, dropout, a, bt);
 }
 
 bool
 hypernet_forward_into(struct ops *ops, struct ops *results, const struct hypernet_network *network,
     struct tensor *embeddings, struct tensor *a[N_MODULES], struct tensor *bt[N_MODULES])
 {
-	return forward(ops, results, network, embeddings, 0, a, bt);
+	return forward(ops, results, network, embeddings, NULL, a, bt);
 }
 
 /* x [T, N, r, cols] plus the same OFFSET [N * r, cols] for every task. */

@@ -91,11 +91,19 @@ struct tensor *hypernet_find(const struct hypernet_network *network, const char 
  * / sqrt(r)), and the first adapter is small, not nothing. */
 void hypernet_initialise(struct hypernet_network *network, uint64_t seed);
 
+/* The masks of a training step: drawn from SEED, for each task by its place in the step's whole
+ * batch. So a part of it (tasks FIRST_TASK .. of N_TASKS) has the masks that these tasks have when
+ * all run at once. */
+struct hypernet_dropout {
+	uint64_t seed;
+	int64_t first_task, n_tasks;
+};
+
 /* For every module type i of the config: a[i] [n_tasks, n_layers, rank, in], bt[i] [n_tasks,
- * n_layers, rank, out]. embeddings [n_tasks, embedding_size]. dropout_seed 0: no dropout. Recorded
+ * n_layers, rank, out]. embeddings [n_tasks, embedding_size]. DROPOUT NULL: none. Recorded
  * when OPS records: EMBEDDINGS must then live as long as the results. False: see ops_status. */
 bool hypernet_forward(struct ops *ops, const struct hypernet_network *network,
-    struct tensor *embeddings, uint64_t dropout_seed, struct tensor *a[N_MODULES],
+    struct tensor *embeddings, const struct hypernet_dropout *dropout, struct tensor *a[N_MODULES],
     struct tensor *bt[N_MODULES]);
 /* The same without dropout and without recording, the results in another context's memory: they
  * outlive OPS, and nothing else is there. */

@@ -164,9 +164,11 @@ struct backend {
 	void (*transpose)(void *state, int64_t rows, int64_t cols, const float *x, float *y,
 	    bool add);
 	/* Keeps x / (1-p) where the counter-based generator at (seed, index) says so, else 0; add
-	 * decides between = and +=. The same seed gives the same mask (so backward needs no mask). */
-	void (*dropout)(void *state, int64_t n, float p, uint64_t seed, const float *x, float *y,
-	    bool add);
+	 * decides between = and +=. The same seed gives the same mask (so backward needs no mask).
+	 * The elements are numbered from FIRST on: a piece of a longer run has the mask it has
+	 * there. */
+	void (*dropout)(void *state, uint64_t first, int64_t n, float p, uint64_t seed,
+	    const float *x, float *y, bool add);
 	/* out[s] = mean of x rows begin[s] .. end[s]-1. */
 	void (*mean_rows)(void *state, const struct tensor *x, const int32_t *begin,
 	    const int32_t *end, int64_t n, struct tensor *out);

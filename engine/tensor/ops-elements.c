@@ -277,39 +277,60 @@ struct dropout_node {
 	struct node node;
 	float p;
 	uint64_t seed;
+	struct element_runs runs;
 };
+
+static void
+drop_out(const struct ops *ops, int64_t n, float p, uint64_t seed, const struct element_runs *runs,
+    const float *x, float *y, bool add)
+{
+	const int64_t length = n / runs->n_runs;
+
+	for (int64_t i = 0; i < runs->n_runs; i++)
+		BACKEND(ops, dropout, (uint64_t)(runs->first + i * runs->stride), length, p, seed,
+		    x + i * length, y + i * length, add);
+}
 
 static void
 dropout_backward(const struct ops *ops, const struct node *node)
 {
 	const struct dropout_node *dropout = (const struct dropout_node *)node;
 
-	BACKEND(ops, dropout, tensor_count(node->y), dropout->p, dropout->seed, node->y->grad,
-	    node->x[0]->grad, true);
+	drop_out(ops, tensor_count(node->y), dropout->p, dropout->seed, &dropout->runs,
+	    node->y->grad, node->x[0]->grad, true);
 }
 
 struct tensor *
-op_dropout(struct ops *ops, struct tensor *x, float p, uint64_t seed)
+op_dropout(
+    struct ops *ops, struct tensor *x, float p, uint64_t seed, const struct element_runs *runs)
 {
+	static const struct element_runs all = { .n_runs = 1 };
 	struct dropout_node *node;
 	struct tensor *y;
+
+	if (runs == NULL)
+		runs = &all;
 
 	if (!tape_ready(ops) || !tape_check_f32(ops, "dropout", x))
 		return NULL;
 	if (!(p >= 0 && p < 1))
 		return tape_fail(
 		    ops, T2L_EINVAL, "dropout: probability %g is not in [0, 1)", (double)p);
+	if (runs->n_runs < 1 || tensor_count(x) % runs->n_runs != 0)
+		return tape_fail(ops, T2L_EINVAL, "dropout: %lld elements are not %lld equal runs",
+		    (long long)tensor_count(x), (long long)runs->n_runs);
 	if (p == 0)
 		return x;
 	y = tape_result_like(ops, x, tape_wants(ops, x));
 	if (y == NULL)
 		return NULL;
-	BACKEND(ops, dropout, tensor_count(x), p, seed, tensor_f32(x), tensor_f32(y), false);
+	drop_out(ops, tensor_count(x), p, seed, runs, tensor_f32(x), tensor_f32(y), false);
 	if (y->grad != NULL) {
 		node = tape_node(ops, sizeof *node, dropout_backward, y, x, NULL, NULL);
 		if (node != NULL) {
 			node->p = p;
 			node->seed = seed;
+			node->runs = *runs;
 		}
 	}
 	return y;

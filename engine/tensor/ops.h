@@ -113,8 +113,14 @@ struct tensor *op_concat_columns(struct ops *ops, struct tensor *const *parts, i
 struct tensor *op_slice_columns(struct ops *ops, struct tensor *x, int64_t from, int64_t n);
 /* [rows, cols] -> [cols, rows] */
 struct tensor *op_transpose(struct ops *ops, struct tensor *x);
-/* p = 0 returns x itself. */
-struct tensor *op_dropout(struct ops *ops, struct tensor *x, float p, uint64_t seed);
+/* Where a tensor lies in the larger one that it is cut from: it is N_RUNS runs of equal length, the
+ * first at element FIRST, each next one STRIDE elements further on. */
+struct element_runs {
+	int64_t n_runs, first, stride;
+};
+/* p = 0 returns x itself. RUNS: x has the mask that the larger tensor has there; NULL: x is all. */
+struct tensor *op_dropout(struct ops *ops, struct tensor *x, float p, uint64_t seed,
+    const struct element_runs *runs);
 struct tensor *op_mean_rows(struct ops *ops, struct tensor *x, const int32_t *begin,
     const int32_t *end, int64_t n);
 struct tensor *op_unit_rows(struct ops *ops, struct tensor *x, float floor);

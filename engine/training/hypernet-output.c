@@ -7,6 +7,7 @@
 #include "engine/adapters/row-order.h"
 #include "engine/training/hypernet-output.h"
 #include "engine/training/lora-parameters.h"
+#include "engine/training/random.h"
 
 enum t2l_status
 hypernet_config_of(
@@ -30,6 +31,15 @@ hypernet_config_of(
 	};
 	snprintf(config->variant, sizeof config->variant, "%s", variant);
 	return T2L_OK;
+}
+
+struct hypernet_dropout
+hypernet_dropout_of(
+    const struct t2l_train_options *options, int64_t step, int64_t first_task, int64_t n_tasks)
+{
+	struct random random = random_at(options->seed, STREAM_DROPOUT, (uint64_t)step);
+
+	return (struct hypernet_dropout){ random_next(&random) | 1, first_task, n_tasks };
 }
 
 /* ---- the offset ---- */

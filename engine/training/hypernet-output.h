@@ -13,6 +13,9 @@
 /* The part that the options say; embedding size, layers, modules and LoRA are the caller's. */
 enum t2l_status hypernet_config_of(
     const struct t2l_train_options *options, struct hypernet_config *config, struct t2l_error *err);
+/* The masks of the tasks FIRST_TASK .. of the N_TASKS of a step, however it is divided. */
+struct hypernet_dropout hypernet_dropout_of(
+    const struct t2l_train_options *options, int64_t step, int64_t first_task, int64_t n_tasks);
 /* The numbers of the LoRA in PATH become the network's offset (config.offset). T2L_EMISMATCH: other
  * modules, rank or scale. */
 enum t2l_status hypernet_take_offset(struct hypernet_network *network, const char *path,

@@ -183,15 +183,15 @@ open_reconstruction(struct trainer *trainer, struct t2l_error *err)
 
 /* The loss of the first N_ROWS of step_embeddings against target_rows. */
 static struct tensor *
-compare(struct trainer *trainer, struct reconstruct_run *run, int64_t n_rows, uint64_t dropout_seed)
+compare(struct trainer *trainer, struct reconstruct_run *run, int64_t n_rows,
+    const struct hypernet_dropout *dropout)
 {
 	const struct t2l_train_options *options = trainer->options;
 	struct lora_stack made = run->targets.stack;
 	struct tensor *embeddings = ops_wrap(trainer->ops, DTYPE_F32, 2,
 	    (int64_t[]){ n_rows, run->descriptions.dimension }, run->step_embeddings, NULL);
 
-	if (!hypernet_forward(
-		trainer->ops, run->network, embeddings, dropout_seed, made.a, made.bt))
+	if (!hypernet_forward(trainer->ops, run->network, embeddings, dropout, made.a, made.bt))
 		return NULL;
 	return options->factorized
 		   ? reconstruction_factors_loss(
@@ -218,8 +218,9 @@ loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n
 	const struct t2l_train_options *options = trainer->options;
 	int first = part.index * run->batch_tasks / part.count;
 	int end = (part.index + 1) * run->batch_tasks / part.count;
-	struct random dropout =
-	    random_at(options->seed, STREAM_DROPOUT, (uint64_t)(step * part.count + part.index));
+	const struct hypernet_dropout dropout =
+	    hypernet_dropout_of(options, step, (int64_t)first * run->batch_descriptions,
+		(int64_t)run->batch_tasks * run->batch_descriptions);
 	struct tensor *value;
 	int64_t n = 0;
 
@@ -235,7 +236,7 @@ loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n
 			    (size_t)random_below(&random, n_texts - run->n_held[task]));
 	}
 	*n_tokens = n;
-	value = compare(trainer, run, n, options->dropout > 0 ? random_next(&dropout) | 1 : 0);
+	value = compare(trainer, run, n, options->dropout > 0 ? &dropout : NULL);
 	return part.count == 1
 		   ? value
 		   : op_scale(trainer->ops, (float)(end - first) / (float)run->batch_tasks, value);
@@ -275,7 +276,7 @@ validate(struct trainer *trainer, struct trainer_part part, double *sum, double 
 		if (n == 0)
 			continue;
 		ops_reset(trainer->ops);
-		value = compare(trainer, run, n, 0);
+		value = compare(trainer, run, n, NULL);
 		if (value == NULL)
 			return ops_status(trainer->ops, err);
 		*sum += (double)n * (double)tensor_f32(value)[0];

@@ -142,8 +142,7 @@ loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n
 {
 	struct supervised_run *run = trainer->run;
 	const struct t2l_train_options *options = trainer->options;
-	struct random random =
-	    random_at(options->seed, STREAM_DROPOUT, (uint64_t)(step * part.count + part.index));
+	struct hypernet_dropout dropout;
 	struct lora_stack stack = empty_stack(run, options);
 	struct tensor *embeddings;
 	struct task_part taken;
@@ -153,8 +152,9 @@ loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n
 		return NULL;
 	*n_tokens = taken.batch->n_rows;
 	embeddings = draw_embeddings(trainer, run, step, taken.first_slot, taken.n_slots);
+	dropout = hypernet_dropout_of(options, step, taken.first_slot, run->tasks.batch_tasks);
 	if (!hypernet_forward(trainer->ops, run->network, embeddings,
-		options->dropout > 0 ? random_next(&random) | 1 : 0, stack.a, stack.bt) ||
+		options->dropout > 0 ? &dropout : NULL, stack.a, stack.bt) ||
 	    !hypernet_in_base_order(
 		trainer->ops, run->network, &run->tasks.base->decoder.config, &stack))
 		return NULL;
@@ -199,7 +199,7 @@ validate(struct trainer *trainer, struct trainer_part part, double *sum, double 
 			continue;
 		ops_reset(trainer->ops);
 		if (!hypernet_forward(trainer->ops, run->network,
-			draw_embeddings(trainer, run, -1, 0, run->tasks.batch_tasks), 0, stack.a,
+			draw_embeddings(trainer, run, -1, 0, run->tasks.batch_tasks), NULL, stack.a,
 			stack.bt) ||
 		    !hypernet_in_base_order(
 			trainer->ops, run->network, &run->tasks.base->decoder.config, &stack))

@@ -174,6 +174,7 @@ train_step(struct bench *bench, int64_t step)
 		.modules = { MODULE_Q, MODULE_V },
 		.scale = lora_scale(&bench->options) };
 	struct t2l_error err;
+	const struct hypernet_dropout dropout = { (uint64_t)step + 1, 0, SEQUENCES };
 	struct tensor *embeddings, *loss;
 
 	ops_reset(bench->ops);
@@ -181,8 +182,7 @@ train_step(struct bench *bench, int64_t step)
 	parameter_set_zero_gradients(&bench->parameters);
 	embeddings = ops_wrap(
 	    bench->ops, DTYPE_F32, 2, (int64_t[]){ SEQUENCES, EMBEDDING }, bench->embeddings, NULL);
-	if (!hypernet_forward(
-		bench->ops, bench->network, embeddings, (uint64_t)step + 1, stack.a, stack.bt))
+	if (!hypernet_forward(bench->ops, bench->network, embeddings, &dropout, stack.a, stack.bt))
 		check(ops_status(bench->ops, &err), &err);
 	loss = task_batch_loss(
 	    bench->ops, &bench->decoder, &bench->batch, &stack, bench->groups, SEQUENCES, 0, 0);

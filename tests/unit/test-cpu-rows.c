@@ -682,7 +682,7 @@ check_dropout(const struct backend *backend)
 
 	for (int i = 0; i < n; i++)
 		ones[i] = 1;
-	backend->dropout(backend->state, n, 0.3f, 1234, ones, y, false);
+	backend->dropout(backend->state, 0, n, 0.3f, 1234, ones, y, false);
 	for (int i = 0; i < n; i++) {
 		assert_true(y[i] == 0 || fabsf(y[i] - 1 / 0.7f) < 1e-6f);
 		kept += y[i] != 0;
@@ -691,15 +691,18 @@ check_dropout(const struct backend *backend)
 	/* Five standard deviations: of the share kept, and of neighbours kept together. */
 	assert_close(kept / (double)n, 0.7, 5 * sqrt(0.21 / n), "share kept", 0);
 	assert_close(pairs / (double)n, 0.49, 8 * sqrt(0.25 / n), "pairs kept", 0);
-	backend->dropout(backend->state, n, 0.3f, 1235, ones, z, false);
+	backend->dropout(backend->state, 0, n, 0.3f, 1235, ones, z, false);
 	for (int i = 0; i < n; i++)
 		differ += (y[i] != 0) != (z[i] != 0);
 	assert_close(differ / (double)n, 2 * 0.21, 8 * sqrt(0.25 / n), "another seed", 0);
 	/* The mask belongs to (seed, index): a shorter call has the same, and adding keeps it. */
-	backend->dropout(backend->state, 1001, 0.3f, 1234, ones, z, false);
-	backend->dropout(backend->state, 1001, 0.3f, 1234, ones, z, true);
+	backend->dropout(backend->state, 0, 1001, 0.3f, 1234, ones, z, false);
+	backend->dropout(backend->state, 0, 1001, 0.3f, 1234, ones, z, true);
 	for (int i = 0; i < 1001; i++)
 		assert_true(z[i] == 2 * y[i]);
+	/* A piece of it, numbered as in the whole, has that piece's. */
+	backend->dropout(backend->state, 70001, 1001, 0.3f, 1234, ones, z, false);
+	assert_memory_equal(z, y + 70001, 1001 * sizeof *z);
 	free(ones);
 	free(y);
 	free(z);
@@ -726,7 +729,7 @@ every_instruction_set_drops_the_same(void **state)
 
 		if (backend == NULL)
 			continue;
-		backend->dropout(backend->state, 5000, 0.5f, 99, ones, masks[isa], false);
+		backend->dropout(backend->state, 0, 5000, 0.5f, 99, ones, masks[isa], false);
 		if (first < 0)
 			first = isa;
 		assert_memory_equal(masks[isa], masks[first], sizeof masks[isa]);
@@ -794,7 +797,7 @@ run_everything(const struct backend *b, struct record *record)
 	b->mean_rows_backward(b->state, cols, begin, end, rows, dy, take(record, n));
 	b->sum_rows(b->state, rows, cols, 0.5f, x, take(record, cols));
 	b->transpose(b->state, rows, cols, x, take(record, n), true);
-	b->dropout(b->state, n, 0.1f, 5, x, take(record, n), false);
+	b->dropout(b->state, 0, n, 0.1f, 5, x, take(record, n), false);
 	b->gate_backward(b->state, ACTIVATION_GELU, n, x, dy, dy, take(record, n), take(record, n));
 	b->cross_entropy(b->state, &lt, ids, weights, 0.1f, &sums[0], best);
 	b->cross_entropy_backward(

@@ -140,7 +140,7 @@ forward_error(const struct golden *golden, const struct hypernet_network *networ
 	struct tensor *a[N_MODULES], *bt[N_MODULES];
 	double largest = 0;
 
-	assert_true(hypernet_forward(ops, network, &embeddings, 0, a, bt));
+	assert_true(hypernet_forward(ops, network, &embeddings, NULL, a, bt));
 	for (int i = 0; i < config->n_modules; i++) {
 		const char *name = module_name(config->modules[i]);
 		struct tensor expected_a = golden_tensor(golden, "A.", name);
@@ -217,11 +217,11 @@ many_tasks_at_once_give_what_each_gives_alone(void **state)
 
 	(void)state;
 	assert_true(all.shape[0] > 1);
-	assert_true(hypernet_forward(ops, golden.network, &all, 0, a, bt));
+	assert_true(hypernet_forward(ops, golden.network, &all, NULL, a, bt));
 	for (int64_t task = 0; task < all.shape[0]; task++) {
 		one.shape[0] = 1;
 		one.data = tensor_f32(&all) + task * all.shape[1];
-		assert_true(hypernet_forward(ops, golden.network, &one, 0, a1, bt1));
+		assert_true(hypernet_forward(ops, golden.network, &one, NULL, a1, bt1));
 		for (int i = 0; i < golden.network->config.n_modules; i++) {
 			for (int64_t j = 0; j < tensor_count(a1[i]); j++)
 				assert_float_equal(tensor_f32(a1[i])[j],
@@ -371,7 +371,7 @@ the_first_adapter_of_l_is_a_fresh_lora(void **state)
 
 		config.rowwise = rowwise[k];
 		network = make_network(&config, 7);
-		assert_true(hypernet_forward(ops, network, embeddings, 0, a, bt));
+		assert_true(hypernet_forward(ops, network, embeddings, NULL, a, bt));
 		for (int i = 0; i < config.n_modules; i++) {
 			for (int64_t j = 0; j < tensor_count(bt[i]); j++)
 				assert_true(tensor_f32(bt[i])[j] == 0);
@@ -416,8 +416,10 @@ loss_of(const struct hypernet_network *network, uint64_t dropout_seed)
 {
 	struct tensor *embeddings = two_embeddings();
 	struct tensor *a[N_MODULES], *bt[N_MODULES], *loss = NULL;
+	const struct hypernet_dropout dropout = { dropout_seed, 0, tensor_rows(embeddings) };
 
-	assert_true(hypernet_forward(ops, network, embeddings, dropout_seed, a, bt));
+	assert_true(
+	    hypernet_forward(ops, network, embeddings, dropout_seed != 0 ? &dropout : NULL, a, bt));
 	for (int i = 0; i < 2 * network->config.n_modules; i++) {
 		struct tensor *x = i % 2 == 0 ? a[i / 2] : bt[i / 2];
 		struct tensor *target = ops_tensor(ops, x->n_dims, x->shape, false), *part;
@@ -572,6 +574,135 @@ dropout_changes_with_its_seed_only(void **state)
 	other = loss_value(network, 2);
 	assert_true(one == again);
 	assert_true(one != other && one != none);
+	hypernet_free(network);
+}
+
+/* ---- a batch in parts ---- */
+
+#define N_TASKS 4
+
+/* Adds to the gradients what tasks FIRST .. +N of a batch of N_TASKS give, as tasks MASKED_AS ..;
+ * the loss is the mean square of everything generated. */
+static void
+accumulate(const struct hypernet_network *network, int64_t first, int64_t n, int64_t masked_as)
+{
+	const int64_t size = network->config.embedding_size, shape[] = { n, size };
+	const struct hypernet_dropout dropout = { 5, masked_as, N_TASKS };
+	struct tensor *a[N_MODULES], *bt[N_MODULES], *embeddings, *loss;
+
+	ops_reset(ops);
+	ops_record(ops, true);
+	embeddings = ops_tensor(ops, 2, shape, false);
+	for (int64_t i = 0; i < n * size; i++)
+		tensor_f32(embeddings)[i] =
+		    (float)(((first * size + i) * 31 + 7) % 17) / 9.0F - 0.9F;
+	assert_true(hypernet_forward(ops, network, embeddings, &dropout, a, bt));
+	loss = op_mean_square(ops, a[0]);
+	for (int i = 1; i < 2 * network->config.n_modules; i++)
+		loss =
+		    op_add(ops, 1, loss, 1, op_mean_square(ops, i % 2 == 0 ? a[i / 2] : bt[i / 2]));
+	assert_int_equal(
+	    ops_backward(ops, op_scale(ops, (float)n / N_TASKS, loss), 1, NULL), T2L_OK);
+	ops_record(ops, false);
+}
+
+/* The largest difference of any gradient of a batch in N_PARTS from the whole one's (SUM, as many
+ * as there are), over the largest gradient of its parameter. */
+static double
+parts_differ(
+    const struct hypernet_network *network, float *const *whole, int n_parts, bool in_place)
+{
+	double worst = 0;
+
+	for (size_t i = 0; i < network->n_parameters; i++)
+		memset(network->parameters[i].tensor.grad, 0,
+		    (size_t)tensor_count(&network->parameters[i].tensor) * sizeof(float));
+	for (int part = 0; part < n_parts; part++)
+		accumulate(network, part * N_TASKS / n_parts, N_TASKS / n_parts,
+		    in_place ? part * N_TASKS / n_parts : 0);
+	for (size_t i = 0; i < network->n_parameters; i++) {
+		const struct tensor *tensor = &network->parameters[i].tensor;
+		double largest = 0, difference = 0;
+
+		for (int64_t j = 0; j < tensor_count(tensor); j++) {
+			largest = fmax(largest, fabs((double)whole[i][j]));
+			difference =
+			    fmax(difference, fabs((double)tensor->grad[j] - (double)whole[i][j]));
+		}
+		assert_true(largest > 0);
+		worst = fmax(worst, difference / largest);
+	}
+	return worst;
+}
+
+static void
+check_parts(const struct hypernet_config *config)
+{
+	struct hypernet_network *network = make_network(config, 11);
+	float **whole = calloc(network->n_parameters, sizeof *whole);
+
+	for (size_t i = 0; i < network->n_parameters; i++) {
+		struct tensor *tensor = &network->parameters[i].tensor;
+
+		tensor->grad = calloc((size_t)tensor_count(tensor), sizeof(float));
+		for (int64_t j = 0; network->parameters[i].start == HYPERNET_START_ZERO &&
+				    j < tensor_count(tensor);
+		     j++)
+			tensor_f32(tensor)[j] = (float)((j * 29 + (int64_t)i) % 13) / 13.0F - 0.5F;
+	}
+	accumulate(network, 0, N_TASKS, 0);
+	for (size_t i = 0; i < network->n_parameters; i++) {
+		const struct tensor *tensor = &network->parameters[i].tensor;
+
+		whole[i] = calloc((size_t)tensor_count(tensor), sizeof **whole);
+		memcpy(whole[i], tensor->grad, (size_t)tensor_count(tensor) * sizeof **whole);
+	}
+	for (int n_parts = 1; n_parts <= N_TASKS; n_parts *= 2) {
+		assert_true(parts_differ(network, whole, n_parts, true) < 1e-5);
+		/* Masks numbered anew in each part are others. */
+		if (n_parts > 1)
+			assert_true(parts_differ(network, whole, n_parts, false) > 1e-3);
+	}
+	for (size_t i = 0; i < network->n_parameters; i++) {
+		free(network->parameters[i].tensor.grad);
+		free(whole[i]);
+	}
+	free(whole);
+	hypernet_free(network);
+}
+
+static void
+a_batch_in_parts_has_the_masks_of_the_whole(void **state)
+{
+	static const char *const variants[] = { "L", "M", "S" };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct hypernet_config config = config_of(variants[i]);
+
+		config.dropout = 0.05F;
+		check_parts(&config);
+		config.rowwise = true;
+		config.learned_positions = variants[i][0] == 'S';
+		check_parts(&config);
+	}
+}
+
+static void
+a_part_outside_its_batch_is_refused(void **state)
+{
+	static const struct hypernet_dropout outside[] = { { 5, 3, 4 }, { 5, -1, 4 }, { 5, 0, 1 } };
+	struct hypernet_config config = config_of("L");
+	struct hypernet_network *network = make_network(&config, 1);
+	struct tensor *a[N_MODULES], *bt[N_MODULES];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		ops_reset(ops);
+		assert_false(hypernet_forward(ops, network, two_embeddings(), &outside[i], a, bt));
+		assert_int_equal(ops_status(ops, NULL), T2L_EINVAL);
+	}
+	ops_reset(ops);
 	hypernet_free(network);
 }
 
@@ -791,6 +922,8 @@ main(void)
 		TEST(a_seed_decides_all_numbers),
 		TEST(gradients_are_the_slopes_of_the_loss),
 		TEST(dropout_changes_with_its_seed_only),
+		TEST(a_batch_in_parts_has_the_masks_of_the_whole),
+		TEST(a_part_outside_its_batch_is_refused),
 		TEST(a_checkpoint_comes_back_bit_for_bit),
 		TEST(a_damaged_checkpoint_is_refused_with_the_reason),
 		TEST(a_cut_checkpoint_is_refused),

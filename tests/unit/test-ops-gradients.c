@@ -435,7 +435,7 @@ dropped_out(struct trial *t)
 {
 	int rows = some(t, 20), cols = some(t, 40);
 
-	return op_dropout(t->ops, leaf(t, rows, cols, false), 0.3f, 7);
+	return op_dropout(t->ops, leaf(t, rows, cols, false), 0.3f, 7, NULL);
 }
 
 static struct tensor *

@@ -94,7 +94,7 @@ hypernet_loss(struct golden_case *c, const struct hypernet_network *network)
 	assert_int_equal(safetensors_tensor(c->batch_file, "task_embs", &embeddings, &err), T2L_OK);
 	memcpy(stack.modules, config->modules, sizeof stack.modules);
 	assert_true(hypernet_forward(c->ops, network,
-	    ops_wrap(c->ops, DTYPE_F32, 2, embeddings.shape, embeddings.data, NULL), 0, stack.a,
+	    ops_wrap(c->ops, DTYPE_F32, 2, embeddings.shape, embeddings.data, NULL), NULL, stack.a,
 	    stack.bt));
 	assert_true(hypernet_add_offset(c->ops, network, stack.a, stack.bt));
 	return task_batch_loss(c->ops, &c->base->decoder, &c->batch, &stack, c->groups,
@@ -291,7 +291,7 @@ reconstruction_loss(struct golden_case *c, const struct hypernet_network *networ
 	assert_true(hypernet_forward(c->ops, network,
 	    ops_wrap(c->ops, DTYPE_F32, 2, (int64_t[]){ n, config->embedding_size },
 		embeddings.data, NULL),
-	    0, made.a, made.bt));
+	    NULL, made.a, made.bt));
 	return factorized ? reconstruction_factors_loss(c->ops, &made, &targets, rows)
 			  : reconstruction_delta_loss(c->ops, &made, &targets, rows,
 				(float)golden_number(c->json, "dws"));
