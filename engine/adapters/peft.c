@@ -57,8 +57,8 @@ is_used(const cJSON *value)
 	return cJSON_IsTrue(value) || cJSON_IsNumber(value) || value->child != NULL;
 }
 
-static enum t2l_status
-check_kind(const cJSON *root, const char *path, struct t2l_error *err)
+enum t2l_status
+peft_check_kind(const cJSON *root, const char *path, struct t2l_error *err)
 {
 	const char *type = NULL, *bias = "none";
 	const cJSON *start = cJSON_GetObjectItemCaseSensitive(root, "init_lora_weights");
@@ -95,7 +95,7 @@ read_config(const cJSON *root, const char *path, struct peft_config *config, str
 	enum t2l_status status;
 
 	*config = (struct peft_config){ .path = path, .base_name = "" };
-	if ((status = check_kind(root, path, err)) != T2L_OK)
+	if ((status = peft_check_kind(root, path, err)) != T2L_OK)
 		return status;
 	/* PEFT takes 8 where r or lora_alpha are missing, so a file that lost them loads with a
 	 * wrong scale and no word; here they must be there. */

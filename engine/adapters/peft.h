@@ -18,7 +18,10 @@
 #define PEFT_MODEL_NAME "adapter_model.safetensors"
 #define PEFT_TORCH_NAME "adapter_model.bin"
 
-/* peft.c. The adapter of CONFIG (from CONFIG_PATH, for messages) and the tensors of ST, sealed. A
+/* peft.c. T2L_EUNSUPPORTED when a configuration says that there is more than A and B of linear
+ * modules (DoRA, biases, ..). */
+enum t2l_status peft_check_kind(const cJSON *root, const char *path, struct t2l_error *err);
+/* The adapter of CONFIG (from CONFIG_PATH, for messages) and the tensors of ST, sealed. A
  * base name that LABELS lacks is CONFIG's. T2L_EUNSUPPORTED names what is more than plain LoRA on
  * known modules, T2L_EFORMAT what is damaged. */
 enum t2l_status peft_read(const cJSON *config, const char *config_path,

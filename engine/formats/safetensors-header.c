@@ -235,7 +235,8 @@ parse_header(const uint8_t *bytes, size_t n, const char *path, cJSON **header, s
 	uint64_t length = 0;
 
 	if (n < LENGTH_BYTES)
-		return t2l_fail(err, T2L_EFORMAT, "%s: too short for a safetensors file", path);
+		return t2l_fail(err, T2L_EFORMAT, "%s: %zu bytes are too few for a file of tensors", path,
+		    n);
 	for (int i = LENGTH_BYTES - 1; i >= 0; i--)
 		length = length << 8 | bytes[i];
 	if (length > SAFETENSORS_MAX_HEADER)

@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/visible.h"
 #include "engine/error.h"
+#include "engine/adapters/peft.h"
 #include "engine/formats/fingerprint.h"
 #include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
@@ -326,6 +327,27 @@ check_targets(struct reading *r)
 	return T2L_OK;
 }
 
+/* Every adapter is written with one rank and scale, and is a plain LoRA. */
+static enum t2l_status
+check_kind(struct reading *r)
+{
+	static const char *const patterns[] = { "rank_pattern", "alpha_pattern" };
+	enum t2l_status status = peft_check_kind(r->lora, r->adapter, r->err);
+
+	for (size_t i = 0; i < 2 && status == T2L_OK; i++) {
+		const cJSON *pattern = NULL;
+
+		status =
+		    json_object(r->lora, patterns[i], JSON_OPTIONAL, r->adapter, &pattern, r->err);
+		if (status == T2L_OK && pattern != NULL && pattern->child != NULL)
+			return t2l_fail(r->err, T2L_EUNSUPPORTED,
+			    "%s: key '%s' is not empty; a hypernetwork makes one rank and one "
+			    "scale",
+			    r->adapter, patterns[i]);
+	}
+	return status;
+}
+
 static enum t2l_status
 read_lora(struct reading *r)
 {
@@ -333,7 +355,8 @@ read_lora(struct reading *r)
 	enum t2l_status status;
 	int64_t rank = 0;
 
-	if ((status = json_integer(r->lora, "r", JSON_REQUIRED, 1, ADAPTER_MAX_RANK, r->adapter,
+	if ((status = check_kind(r)) != T2L_OK ||
+	    (status = json_integer(r->lora, "r", JSON_REQUIRED, 1, ADAPTER_MAX_RANK, r->adapter,
 		 &rank, r->err)) != T2L_OK ||
 	    (status = json_number(r->lora, "lora_alpha", JSON_REQUIRED, 1e-9, 1e9, r->adapter,
 		 &config->lora_alpha, r->err)) != T2L_OK ||

@@ -380,6 +380,10 @@ what_does_not_belong_together_is_named_with_its_key(void **state)
 		{ "adapter_config.json", "\"v_proj\"", "\"unknown_proj\"", T2L_EUNSUPPORTED,
 		    "unknown_proj" },
 		{ "adapter_config.json", "{", "", T2L_EFORMAT, "adapter_config.json" },
+		{ "adapter_config.json", "\"use_dora\": false", "\"use_dora\": true",
+		    T2L_EUNSUPPORTED, "DoRA" },
+		{ "adapter_config.json", "\"alpha_pattern\": {}",
+		    "\"alpha_pattern\": {\"q_proj\": 3}", T2L_EUNSUPPORTED, "alpha_pattern" },
 	};
 	struct t2l_hypernet *hypernet = NULL;
 	struct t2l_error err;
