@@ -246,8 +246,9 @@ add_task(struct dataset *dataset, const struct t2l_suite_task *task, enum datase
 
 	*data = (struct task_data){ .task = task };
 	if (n == 0)
-		return t2l_fail(
-		    err, T2L_EFORMAT, "task '%s' has no pairs in train.jsonl", task->id);
+		return t2l_fail(err, T2L_EFORMAT,
+		    "task '%s' has no examples to train on (lines of prompt and response)",
+		    task->id);
 	data->examples = calloc(n, sizeof *data->examples);
 	if (data->examples == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
@@ -258,38 +259,52 @@ add_task(struct dataset *dataset, const struct t2l_suite_task *task, enum datase
 	return status;
 }
 
+/* The first name of LIST without the blanks around it. -> the rest of the list. */
+static const char *
+first_name(const char *list, const char **name, size_t *n)
+{
+	size_t all = strcspn(list, ",");
+
+	*name = list + strspn(list, " \t");
+	*n = *name < list + all ? (size_t)(list + all - *name) : 0;
+	while (*n > 0 && ((*name)[*n - 1] == ' ' || (*name)[*n - 1] == '\t'))
+		(*n)--;
+	return list + all + (list[all] == ',');
+}
+
 bool
 dataset_listed(const char *list, const char *id)
 {
-	size_t n = strlen(id);
+	const char *name;
+	size_t n;
 
-	for (const char *at = list; at != NULL; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (strncmp(at, id, n) == 0 && (at[n] == ',' || at[n] == '\0'))
+	while (*list != '\0') {
+		list = first_name(list, &name, &n);
+		if (n == strlen(id) && memcmp(name, id, n) == 0)
 			return true;
 	}
 	return false;
 }
 
-static enum t2l_status
-check_names(const struct t2l_suite *suite, const char *list, struct t2l_error *err)
+enum t2l_status
+dataset_check_names(const struct t2l_suite *suite, const char *list, struct t2l_error *err)
 {
+	const char *at = list, *name;
 	char id[256];
+	size_t n;
 
-	for (const char *at = list; *at != '\0';) {
-		size_t n = strcspn(at, ",");
-
+	do {
+		at = first_name(at, &name, &n);
 		if (n == 0 || n >= sizeof id)
 			return t2l_fail(err, T2L_EINVAL,
 			    "--tasks '%s': names divided by commas "
 			    "are wanted",
 			    list);
-		memcpy(id, at, n);
+		memcpy(id, name, n);
 		id[n] = '\0';
 		if (t2l_suite_find(suite, id) == NULL)
-			return t2l_fail(err, T2L_EINVAL, "--tasks: the suite has no task '%s'", id);
-		at += n + (at[n] == ',');
-	}
+			return t2l_fail(err, T2L_EINVAL, "--tasks: there is no task '%s'", id);
+	} while (*at != '\0');
 	return T2L_OK;
 }
 
@@ -305,7 +320,7 @@ dataset_make(const struct t2l_suite *suite, const char *tasks, enum dataset_use 
 	if (dataset->tasks == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "training: out of memory");
 	if (tasks != NULL)
-		status = check_names(suite, tasks, err);
+		status = dataset_check_names(suite, tasks, err);
 	for (size_t i = 0; i < n && status == T2L_OK; i++) {
 		const struct t2l_suite_task *task = t2l_suite_task(suite, i);
 		bool marked = use == DATASET_PRETRAIN ? task->pretrain : task->train;

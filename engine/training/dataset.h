@@ -72,5 +72,8 @@ void dataset_hold_out(struct dataset *dataset, double share, uint64_t seed);
 void dataset_release(struct dataset *dataset);
 /* Whether ID stands in the comma list LIST. */
 bool dataset_listed(const char *list, const char *id);
+/* T2L_EINVAL names what the suite has not. */
+enum t2l_status dataset_check_names(
+    const struct t2l_suite *suite, const char *list, struct t2l_error *err);
 
 #endif

@@ -289,6 +289,8 @@ read_tasks(struct reader *reader, const cJSON *list, struct t2l_error *err)
 	for (size_t i = 0; i < reader->dataset->n; i++)
 		reader->dataset->tasks[i].task =
 		    &reader->suite->tasks[reader->dataset->tasks[i].source];
+	if (status == T2L_OK && reader->tasks != NULL)
+		status = dataset_check_names(reader->suite, reader->tasks, err);
 	if (status == T2L_OK && reader->dataset->n == 0)
 		status = t2l_fail(err, T2L_EINVAL, "%s holds none of the tasks", reader->path);
 	return status;

@@ -178,7 +178,7 @@ task_run_open(struct task_run *run, const struct t2l_train_options *options, str
 
 	if (options->suite == NULL || options->base_model == NULL)
 		return t2l_fail(err, T2L_EINVAL, "this training wants %s",
-		    options->suite == NULL ? "a task suite (--suite)" : "a base (--base-model)");
+		    options->suite == NULL ? "examples (--dataset)" : "a base (--base-model)");
 	if ((status = open_frozen_base(run, options, err)) != T2L_OK ||
 	    (status = parse_modules(run, options->modules, err)) != T2L_OK ||
 	    (status = open_examples(run, options, err)) != T2L_OK)

@@ -307,7 +307,7 @@ static enum t2l_status
 check(const struct t2l_train_options *options, struct t2l_error *err)
 {
 	if (options->suite == NULL)
-		return t2l_fail(err, T2L_EINVAL, "this training wants a task suite (--suite)");
+		return t2l_fail(err, T2L_EINVAL, "this training wants examples (--dataset)");
 	if (options->tokenizer == NULL)
 		return t2l_fail(err, T2L_EINVAL,
 		    "this training wants a directory with tokenizer.json ([data] tokenizer)");

@@ -455,7 +455,7 @@ open_encoder(struct trainer *trainer, struct t2l_error *err)
 	trainer->run = run;
 	if (options->suite == NULL || options->encoder == NULL)
 		return t2l_fail(err, T2L_EINVAL, "this training wants %s",
-		    options->suite == NULL ? "a task suite (--suite)" : "a teacher (--encoder)");
+		    options->suite == NULL ? "examples (--dataset)" : "a teacher (--encoder)");
 	if (options->vocabulary_size < 256 || options->vocabulary_size > 1000000)
 		return t2l_fail(err, T2L_EINVAL,
 		    "training: vocabulary_size = %d is not in 256 .. 1000000",

@@ -47,6 +47,30 @@ prepared_tokens_give_the_same_adapter() {
 	cmp jsonl.hash tokens.hash
 }
 
+tasks_are_chosen_by_name() {
+	for task in one two three; do
+		mkdir -p tasks/$task
+		examples tasks/$task/train.jsonl 4
+		echo 'write the plural of the word' >tasks/$task/descriptions.txt
+	done
+	ends 0 train --prepare --base-model "$base" --dataset tasks --output all.tokens
+	set -- --mode lora --base-model "$base" --steps 1 --quiet
+	for source in tasks all.tokens; do
+		ends 0 train "$@" --dataset $source --tasks 'three, one' --output made
+		[ "$(ls made)" = "one.safetensors
+three.safetensors" ]
+		rm -r made
+		ends 1 train "$@" --dataset $source --tasks one,for --output made
+		says err "'for'"
+		ends 1 train "$@" --dataset $source --tasks '' --output made
+		says err --tasks commas
+	done
+	: >none.jsonl
+	ends 1 train "$@" --dataset none.jsonl --output made
+	says err "task 'none' has no examples"
+	[ ! -e made ]
+}
+
 what_does_not_fit_is_refused() {
 	examples plural.jsonl 12
 	ends 1 train --mode lora --base-model "$base" --dataset plural.jsonl --output no \
@@ -284,7 +308,8 @@ adapters_of_the_catalog_are_reconstructed() {
 	[ ! -e no.safetensors ]
 }
 
-run_tests one_adapter_comes_from_a_file_of_examples a_trained_adapter_goes_into_the_catalog \
+run_tests one_adapter_comes_from_a_file_of_examples tasks_are_chosen_by_name \
+	a_trained_adapter_goes_into_the_catalog \
 	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
 	examples_choose_a_description_and_refine adapters_are_reconstructed an_offset_begins_every_adapter \
 	a_hypernet_learns_the_same_over_a_gguf_base \
