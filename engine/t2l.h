@@ -478,6 +478,12 @@ T2L_API enum t2l_status t2l_hypernet_check(const struct t2l_hypernet *hypernet,
  * by sqrt(d). out [embedding_size]. An empty description is T2L_EINVAL. */
 T2L_API enum t2l_status t2l_hypernet_embed(const struct t2l_hypernet *hypernet,
     struct t2l_encoder *encoder, const char *task, float *out, struct t2l_error *err);
+/* The same for N descriptions at once, which reads the encoder's weights once for many of them:
+ * out [n, embedding_size]. All or none; *REFUSED (may be NULL) is then the index of the description
+ * at fault, or N when the fault is in none of them. */
+T2L_API enum t2l_status t2l_hypernet_embed_many(const struct t2l_hypernet *hypernet,
+    struct t2l_encoder *encoder, const char *const *tasks, size_t n, float *out, size_t *refused,
+    struct t2l_error *err);
 /* TASK_EMBEDDING is scaled already. TASK becomes the adapter's label (may be NULL). */
 T2L_API enum t2l_status t2l_hypernet_generate(struct t2l_hypernet *hypernet,
     const float *task_embedding, const char *task, struct t2l_adapter **adapter,

@@ -25,6 +25,9 @@
 /* Adapters in memory at once hold at most this many numbers (100 MB), twice: one portion is made
  * while the one before is written. */
 #define MAX_PORTION_NUMBERS (INT64_C(24) << 20)
+/* Descriptions embedded at once: enough for the encoder to be bound by its arithmetic, few enough
+ * to be interrupted soon. */
+#define TEXTS_AT_ONCE 64
 
 static const char *const variant_names[] = { "S", "M", "L", NULL };
 static const char *const size_names[] = { "small", "medium", "large", NULL };
@@ -391,38 +394,31 @@ refine(struct run *run, struct t2l_adapter **adapter)
 	return true;
 }
 
-/* Embeddings of the jobs' tasks; given ones are taken when not NULL. */
+/* EMBEDDINGS of the N jobs' tasks, all at once. */
 static bool
-embed_portion(struct run *run, const struct portion *portion, const float *given, float *embeddings)
+embed_jobs(struct run *run, const struct job *jobs, size_t n, float *embeddings)
 {
-	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
-	struct t2l_error err;
+	const char **tasks = calloc(n, sizeof *tasks);
+	size_t refused = n;
+	struct t2l_error err = { T2L_ENOMEM, "out of memory" };
+	bool fine = tasks != NULL;
 
-	if (given != NULL) {
-		memcpy(embeddings, given, portion->n * size * sizeof *given);
-		return true;
-	}
-	for (size_t i = 0; i < portion->n; i++) {
-		const struct job *job = &portion->jobs[i];
-
-		if (t2l_hypernet_embed(run->hypernet, run->encoder, job->task,
-			embeddings + i * size, &err) == T2L_OK)
-			continue;
-		if (job->line > 0)
-			context_fail(run->ctx, "line %zu: %s", job->line, err.message);
-		else
-			context_fail_error(run->ctx, &err);
-		return false;
-	}
-	return true;
+	for (size_t i = 0; i < n && fine; i++)
+		tasks[i] = jobs[i].task;
+	fine = fine && t2l_hypernet_embed_many(run->hypernet, run->encoder, tasks, n, embeddings,
+			   &refused, &err) == T2L_OK;
+	if (!fine && refused < n && jobs[refused].line > 0)
+		context_fail(run->ctx, "line %zu: %s", jobs[refused].line, err.message);
+	else if (!fine)
+		context_fail_error(run->ctx, &err);
+	free(tasks);
+	return fine;
 }
 
-/* Embeds and generates the portion's jobs at once; nothing is written yet. */
+/* Generates the portion's jobs at once; nothing is written yet. */
 static bool
-make_portion(struct run *run, struct portion *portion, const float *given)
+make_portion(struct run *run, struct portion *portion, const float *embeddings)
 {
-	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
-	float *embeddings = calloc(portion->n * size, sizeof *embeddings);
 	const char **tasks = calloc(portion->n, sizeof *tasks);
 	double began = now_ms();
 	struct t2l_error err;
@@ -431,20 +427,17 @@ make_portion(struct run *run, struct portion *portion, const float *given)
 	portion->run = run;
 	portion->adapters = calloc(portion->n, sizeof(struct t2l_adapter *));
 	portion->ends = calloc(portion->n, sizeof *portion->ends);
-	fine = embeddings != NULL && tasks != NULL && portion->adapters != NULL &&
-	       portion->ends != NULL;
+	fine = tasks != NULL && portion->adapters != NULL && portion->ends != NULL;
 	if (!fine)
 		context_fail(run->ctx, "out of memory");
 	for (size_t i = 0; i < portion->n && fine; i++)
 		tasks[i] = portion->jobs[i].task;
-	fine = fine && embed_portion(run, portion, given, embeddings);
 	if (fine && t2l_hypernet_generate_many(run->hypernet, embeddings, tasks, portion->n,
 			portion->adapters, &err) != T2L_OK)
 		fine = (context_fail_error(run->ctx, &err), false);
-	portion->ms = (now_ms() - began) / (double)portion->n;
+	portion->ms += (now_ms() - began) / (double)portion->n;
 	for (size_t i = 0; i < portion->n && fine; i++)
 		fine = refine(run, &portion->adapters[i]) && check(run, portion->adapters[i]);
-	free(embeddings);
 	free(tasks);
 	return fine;
 }
@@ -462,36 +455,81 @@ jobs_at_once(const struct run *run)
 	return (size_t)(wanted < most ? wanted : most);
 }
 
+/* Some jobs' embeddings, wherever they are from. */
+struct stretch {
+	size_t first, n; /* of all jobs */
+	const float *embeddings;
+	double ms; /* of each */
+};
+
+/* Makes the jobs of a stretch, in portions of like size. BEFORE: the portion that is being written;
+ * another at the end. */
+static bool
+run_stretch(
+    struct run *run, const struct jobs *jobs, const struct stretch *stretch, struct portion *before)
+{
+	const size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
+	const size_t at_once = jobs_at_once(run);
+	size_t n_portions = (stretch->n + at_once - 1) / at_once;
+
+	for (size_t i = 0, n; i < stretch->n; i += n) {
+		size_t first = stretch->first + i;
+		struct portion now = { .jobs = jobs->items + first, .first = first };
+		bool fine;
+
+		if (atomic_load(run->ctx->cancelled))
+			break;
+		if (jobs->n > at_once)
+			progress(run->ctx, "generating", (double)first, (double)jobs->n, NULL, -1);
+		/* The larger ones first: their memory holds the others. */
+		n = (stretch->n - i + n_portions - 1) / n_portions;
+		n_portions--;
+		now.n = n;
+		now.ms = stretch->ms;
+		fine = make_portion(run, &now, stretch->embeddings + i * size);
+		/* What is done is told, whatever became of the next. */
+		if (!finish_portion(before) || !fine) {
+			portion_release(&now);
+			return false;
+		}
+		*before = now;
+		start_writing(before);
+	}
+	return true;
+}
+
 static int
 run_all(struct run *run, const struct jobs *jobs, const float *given)
 {
-	size_t at_once = jobs_at_once(run), n;
-	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
-	struct portion before = { 0 }, now = { 0 };
-	bool fine = true, stopped = false;
+	const size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
+	const size_t most = jobs->n < TEXTS_AT_ONCE ? jobs->n : TEXTS_AT_ONCE;
+	float *embeddings = given == NULL ? calloc(most * size, sizeof *embeddings) : NULL;
+	struct portion before = { 0 };
+	bool fine = given != NULL || embeddings != NULL;
+	size_t n_done;
 
-	for (size_t i = 0; i < jobs->n && fine; i += n) {
-		n = jobs->n - i < at_once ? jobs->n - i : at_once;
-		stopped = atomic_load(run->ctx->cancelled);
-		if (stopped)
-			break;
-		if (jobs->n > at_once)
-			progress(run->ctx, "generating", (double)i, (double)jobs->n, NULL, -1);
-		now = (struct portion){ .jobs = jobs->items + i, .first = i, .n = n };
-		fine = make_portion(run, &now, given ? given + i * size : NULL);
-		/* What is done is told, whatever became of the next. */
-		if (!finish_portion(&before) || !fine) {
-			portion_release(&now);
-			return 1;
-		}
-		before = now;
-		start_writing(&before);
+	if (!fine)
+		context_fail(run->ctx, "out of memory");
+	for (size_t i = 0; i < jobs->n && fine && !atomic_load(run->ctx->cancelled); i += most) {
+		struct stretch stretch = { i, jobs->n - i < most ? jobs->n - i : most, embeddings,
+			0 };
+		double began = now_ms();
+
+		if (given != NULL)
+			stretch.embeddings = given + i * size;
+		else
+			fine = embed_jobs(run, jobs->items + i, stretch.n, embeddings);
+		stretch.ms = (now_ms() - began) / (double)stretch.n;
+		fine = fine && run_stretch(run, jobs, &stretch, &before);
 	}
-	n = before.first + before.n;
-	if (!finish_portion(&before))
+	n_done = before.first + before.n;
+	fine = finish_portion(&before) && fine;
+	free(embeddings);
+	if (!fine)
 		return 1;
-	return stopped
-		   ? context_fail(run->ctx, "interrupted after %zu of %zu tasks", n, jobs->n) + 129
+	return n_done < jobs->n
+		   ? context_fail(run->ctx, "interrupted after %zu of %zu tasks", n_done, jobs->n) +
+			 129
 		   : 0;
 }
 

@@ -150,14 +150,17 @@ score_some(struct few_shot *few, struct candidate *items, size_t n, struct t2l_e
 	    few->n_examples < MAX_EXAMPLES_SCORED ? few->n_examples : MAX_EXAMPLES_SCORED;
 	float *embeddings = calloc(n * size, sizeof *embeddings);
 	struct t2l_adapter *adapters[AT_ONCE] = { NULL };
+	const char *texts[AT_ONCE];
 	double losses[AT_ONCE];
 	enum t2l_status status = embeddings != NULL ? T2L_OK : T2L_ENOMEM;
 
 	if (status != T2L_OK)
 		snprintf(err->message, sizeof err->message, "out of memory");
-	for (size_t i = 0; i < n && status == T2L_OK; i++)
-		status = t2l_hypernet_embed(
-		    few->hypernet, few->encoder, items[i].text, embeddings + i * size, err);
+	for (size_t i = 0; i < n; i++)
+		texts[i] = items[i].text;
+	if (status == T2L_OK)
+		status = t2l_hypernet_embed_many(
+		    few->hypernet, few->encoder, texts, n, embeddings, NULL, err);
 	if (status == T2L_OK)
 		status =
 		    t2l_hypernet_generate_many(few->hypernet, embeddings, NULL, n, adapters, err);

@@ -329,7 +329,7 @@ check_words(const struct t2l_encoder *encoder, const char *task, struct t2l_erro
 	size_t n_known, n;
 	enum t2l_status status = text_encoder_count(encoder->text, task, &n_known, &n, err);
 
-	if (status != T2L_OK || 2 * n_known >= n)
+	if (status != T2L_OK || (n > 0 && 2 * n_known >= n))
 		return status;
 	return t2l_fail(err, T2L_EINVAL,
 	    "encoder '%s' knows %zu of the %zu words and signs of this description; say it in a "
@@ -337,31 +337,64 @@ check_words(const struct t2l_encoder *encoder, const char *task, struct t2l_erro
 	    encoder->text->facts.name, n_known, n);
 }
 
-enum t2l_status
-t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *encoder,
-    const char *task, float *out, struct t2l_error *err)
+/* Whether descriptions from this encoder mean anything to the hypernet. */
+static enum t2l_status
+check_describable(
+    const struct t2l_hypernet *hypernet, const struct t2l_encoder *encoder, struct t2l_error *err)
 {
-	const int dimension = hypernet->facts.embedding_size;
-	enum t2l_status status;
-	char *text;
-
 	if (hypernet->network->config.one_hot)
 		return t2l_fail(err, T2L_EINVAL,
 		    "hypernet '%s' takes no descriptions: it was trained on one-hot vectors of %d "
 		    "tasks; give such a vector with --embedding",
-		    known(hypernet->facts.name), dimension);
-	if ((status = t2l_hypernet_check(hypernet, NULL, encoder, err)) != T2L_OK ||
-	    (status = hypernet->network->config.instruct
-			  ? hypernet_prepare_instruction(task, &text, err)
-			  : hypernet_prepare_description(task, &text, err)) != T2L_OK)
-		return status;
-	status = check_words(encoder, task, err);
+		    known(hypernet->facts.name), hypernet->facts.embedding_size);
+	return t2l_hypernet_check(hypernet, NULL, encoder, err);
+}
+
+/* *TEXT: what the encoder is given for TASK; free() it, also after an error. */
+static enum t2l_status
+prepare(const struct t2l_hypernet *hypernet, const struct t2l_encoder *encoder, const char *task,
+    char **text, struct t2l_error *err)
+{
+	enum t2l_status status = hypernet->network->config.instruct
+				     ? hypernet_prepare_instruction(task, text, err)
+				     : hypernet_prepare_description(task, text, err);
+
+	return status == T2L_OK ? check_words(encoder, task, err) : status;
+}
+
+enum t2l_status
+t2l_hypernet_embed_many(const struct t2l_hypernet *hypernet, struct t2l_encoder *encoder,
+    const char *const *tasks, size_t n, float *out, size_t *refused, struct t2l_error *err)
+{
+	const size_t size = (size_t)hypernet->facts.embedding_size;
+	const float length = sqrtf((float)size);
+	enum t2l_status status = check_describable(hypernet, encoder, err);
+	size_t n_prepared = 0;
+	char **texts = NULL;
+
+	if (status == T2L_OK && (texts = calloc(n > 0 ? n : 1, sizeof *texts)) == NULL)
+		status = t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
+	while (status == T2L_OK && n_prepared < n &&
+	       (status = prepare(hypernet, encoder, tasks[n_prepared], &texts[n_prepared], err)) ==
+		   T2L_OK)
+		n_prepared++;
+	if (refused != NULL) /* what fails from here on is no single description's fault */
+		*refused = texts != NULL ? n_prepared : n;
 	if (status == T2L_OK)
-		status = t2l_encoder_embed(encoder, (const char *const[]){ text }, 1, out, err);
-	free(text);
-	for (int i = 0; i < dimension && status == T2L_OK; i++)
-		out[i] *= sqrtf((float)dimension);
+		status = t2l_encoder_embed(encoder, (const char *const *)texts, n, out, err);
+	for (size_t i = 0; texts != NULL && i < n; i++)
+		free(texts[i]);
+	free(texts);
+	for (size_t i = 0; i < n * size && status == T2L_OK; i++)
+		out[i] *= length;
 	return status;
+}
+
+enum t2l_status
+t2l_hypernet_embed(const struct t2l_hypernet *hypernet, struct t2l_encoder *encoder,
+    const char *task, float *out, struct t2l_error *err)
+{
+	return t2l_hypernet_embed_many(hypernet, encoder, &task, 1, out, NULL, err);
 }
 
 /* ---- embedding -> adapter ---- */

@@ -11,7 +11,8 @@ EXTRA_DIST += tests/bench/run tests/bench/peer-tokenizers.py tests/bench/peer-me
 EXTRA_DIST += tests/interop/peer-training.py tests/interop/check-demo-peft.sh \
 	tests/interop/check-exports.sh tests/interop/check-peers.sh tests/interop/make-random-adapter.py \
 	tests/interop/peer-llama-cpp.py tests/interop/peer-mlx.py \
-	tests/interop/make-hypernet-goldens.py tests/interop/make-reference-checkpoint.py tests/interop/make-jinja-expressions.py \
+	tests/interop/make-hypernet-goldens.py tests/interop/make-reference-checkpoint.py tests/interop/make-random-encoder.py \
+	tests/interop/make-jinja-expressions.py \
 	tests/interop/make-tokenizer-stages.py tests/interop/check-converted-models.py \
 	tests/interop/check-converted-llama-cpp.sh
 

@@ -87,10 +87,18 @@ a_batch_that_fails_tells_what_it_has_written() {
 		ends 0 inspect b.safetensors
 		rm ./?.safetensors
 	done
+}
+
+a_batch_with_a_wrong_description_is_refused_before_it_is_made() {
 	printf 'write the plural\n\nwrite the plural\n \303\n' >tasks.txt
 	ends 1 generate --batch-file tasks.txt --workers 1 --output made --json
-	lines out 2
+	lines out 0
 	says err 'line 4' UTF-8
+	for _ in $(seq 64); do echo 'write the plural'; done >many.txt
+	cat tasks.txt >>many.txt
+	ends 1 generate --batch-file many.txt --output made --json
+	lines out 64
+	says err 'line 68' UTF-8
 }
 
 a_killed_batch_leaves_whole_files() {
@@ -495,6 +503,7 @@ run_tests generate_writes_a_native_file generate_writes_a_peft_directory \
 	the_same_sentence_gives_the_same_numbers each_variant_answers_rightly \
 	a_batch_file_of_sentences_fills_a_folder a_batch_file_of_json_names_its_outputs \
 	the_size_of_a_batch_does_not_change_an_adapter a_batch_that_fails_tells_what_it_has_written \
+	a_batch_with_a_wrong_description_is_refused_before_it_is_made \
 	a_killed_batch_leaves_whole_files generate_keeps_name_and_tags \
 	catalog_finds_renames_tags_and_notes catalog_removes_and_brings_back \
 	catalog_gc_deletes_what_no_row_names catalog_verify_tells_of_a_changed_file \

@@ -367,6 +367,82 @@ a_description_is_embedded_prepared_and_scaled(void **state)
 	t2l_encoder_close(encoder);
 }
 
+/* More than the encoder takes in one pass, of many lengths. */
+static void
+descriptions_embedded_together_are_each_alone(void **state)
+{
+	static const char *const words[] = { "count", "the", "letters", "of", "each", "word",
+		"backwards", "and", "sort", "them" };
+	enum { N = 150 };
+	struct t2l_encoder *encoder = open_encoder();
+	const size_t d = (size_t)t2l_encoder_facts(encoder)->dimension;
+	const struct hypernet_config config = llama2_config((int)d);
+	const struct hypernet_origin origin = { .name = "own" };
+	struct t2l_hypernet *hypernet = save_and_open(&config, &origin);
+	float *all = calloc(N * d, sizeof *all), *one = calloc(d, sizeof *one);
+	char texts[N][256] = { "" };
+	const char *tasks[N];
+	size_t refused = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		for (size_t j = 0; j <= i * 7 % 25; j++) {
+			strcat(texts[i], words[(i + j * (i % 3 + 1)) % 10]);
+			strcat(texts[i], " ");
+		}
+		tasks[i] = texts[i];
+	}
+	assert_int_equal(
+	    t2l_hypernet_embed_many(hypernet, encoder, tasks, N, all, &refused, NULL), T2L_OK);
+	assert_int_equal(refused, N);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(
+		    t2l_hypernet_embed(hypernet, encoder, tasks[i], one, NULL), T2L_OK);
+		for (size_t j = 0; j < d; j++)
+			assert_float_equal(all[i * d + j], one[j], 1e-6 * sqrt((double)d));
+	}
+	free(all);
+	free(one);
+	t2l_hypernet_close(hypernet);
+	t2l_encoder_close(encoder);
+}
+
+static void
+of_many_descriptions_the_one_at_fault_is_named(void **state)
+{
+	const char *tasks[] = { "say it backwards", "count the words", " \n", "\xff" };
+	struct t2l_encoder *encoder = open_encoder();
+	const struct hypernet_config config = llama2_config(t2l_encoder_facts(encoder)->dimension);
+	struct hypernet_origin origin = { .name = "own" };
+	struct t2l_hypernet *hypernet = save_and_open(&config, &origin);
+	float out[4 * 1024];
+	size_t refused = 9;
+	struct t2l_error err;
+
+	(void)state;
+	assert_int_equal(
+	    t2l_hypernet_embed_many(hypernet, encoder, tasks, 4, out, &refused, &err), T2L_EINVAL);
+	assert_int_equal(refused, 2);
+	assert_non_null(strstr(err.message, "empty"));
+	tasks[2] = "sort them";
+	assert_int_equal(
+	    t2l_hypernet_embed_many(hypernet, encoder, tasks, 4, out, &refused, &err), T2L_EINVAL);
+	assert_int_equal(refused, 3);
+	assert_non_null(strstr(err.message, "UTF-8"));
+	assert_int_equal(
+	    t2l_hypernet_embed_many(hypernet, encoder, tasks, 0, out, &refused, &err), T2L_OK);
+	assert_int_equal(refused, 0);
+	t2l_hypernet_close(hypernet);
+
+	strcpy(origin.encoder_fingerprint, "00aa"); /* none of them is at fault */
+	hypernet = save_and_open(&config, &origin);
+	assert_int_equal(t2l_hypernet_embed_many(hypernet, encoder, tasks, 3, out, &refused, &err),
+	    T2L_EMISMATCH);
+	assert_int_equal(refused, 3);
+	t2l_hypernet_close(hypernet);
+	t2l_encoder_close(encoder);
+}
+
 static void
 a_file_that_is_not_there_is_named(void **state)
 {
@@ -392,6 +468,8 @@ main(void)
 		cmocka_unit_test(a_wrong_base_is_an_error_that_names_both),
 		cmocka_unit_test(a_wrong_encoder_is_an_error_that_names_both),
 		cmocka_unit_test(a_description_is_embedded_prepared_and_scaled),
+		cmocka_unit_test(descriptions_embedded_together_are_each_alone),
+		cmocka_unit_test(of_many_descriptions_the_one_at_fault_is_named),
 		cmocka_unit_test(a_file_that_is_not_there_is_named),
 	};
 
