@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "engine/error.h"
 #include "engine/hypernet/hypernet.h"
+#include "engine/models/encoder.h"
 
 /* White space of Python's str.strip(), which the reference calls. */
 static bool
@@ -73,4 +74,18 @@ hypernet_prepare_instruction(const char *task, char **out, struct t2l_error *err
 {
 	return prepare(
 	    task, "Instruct: Retrieve semantically similar text.\nQuery: ", false, out, err);
+}
+
+enum t2l_status
+hypernet_check_words(const struct text_encoder *encoder, const char *task, struct t2l_error *err)
+{
+	size_t n_known, n;
+	enum t2l_status status = text_encoder_count(encoder, task, &n_known, &n, err);
+
+	if (status != T2L_OK || (n > 0 && 2 * n_known >= n))
+		return status;
+	return t2l_fail(err, T2L_EINVAL,
+	    "encoder '%s' knows %zu of the %zu words and signs of this description; say it in a "
+	    "language that the encoder was made for, or give another encoder",
+	    encoder->facts.name, n_known, n);
 }

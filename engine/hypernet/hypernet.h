@@ -137,6 +137,11 @@ enum t2l_status hypernet_prepare_description(
 /* The same for encoders of the SFR family, which want it behind an instruction and as it stands. */
 enum t2l_status hypernet_prepare_instruction(
     const char *task, char **prepared, struct t2l_error *err);
+/* T2L_EINVAL: most words of TASK are not in the encoder's vocabulary. All such sentences have the same
+ * embedding. */
+struct text_encoder;
+enum t2l_status hypernet_check_words(
+    const struct text_encoder *encoder, const char *task, struct t2l_error *err);
 
 /* Own checkpoint: one safetensors (f32 or f16) whose metadata holds the config and names base and
  * encoder. */

@@ -9,15 +9,19 @@
 #include "engine/training/embeddings.h"
 
 static enum t2l_status
-prepare(const struct described *things, size_t n, char **texts, struct t2l_error *err)
+prepare(const struct text_encoder *encoder, const struct described *things, size_t n, char **texts,
+    struct t2l_error *err)
 {
 	size_t next = 0;
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < things[i].n; j++) {
+			const char *text = things[i].texts[j];
 			enum t2l_status status =
-			    hypernet_prepare_description(things[i].texts[j], &texts[next++], err);
+			    hypernet_prepare_description(text, &texts[next++], err);
 
+			if (status == T2L_OK)
+				status = hypernet_check_words(encoder, text, err);
 			if (status != T2L_OK)
 				return t2l_context(
 				    err, "task '%s', description %zu", things[i].name, j + 1);
@@ -61,7 +65,7 @@ description_set_make(struct trainer *trainer, const struct text_encoder *encoder
 	if (texts == NULL || set->embeddings == NULL)
 		status = t2l_fail(err, T2L_ENOMEM, "training: out of memory");
 	if (status == T2L_OK)
-		status = prepare(things, n, texts, err);
+		status = prepare(encoder, things, n, texts, err);
 	if (status == T2L_OK)
 		status = embeddings_make(trainer, encoder, trainer->options->cache,
 		    (const char *const *)texts, all, sqrtf((float)set->dimension), set->embeddings,

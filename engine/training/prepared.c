@@ -285,6 +285,8 @@ read_tasks(struct reader *reader, const cJSON *list, struct t2l_error *err)
 		if (status == T2L_OK)
 			status = read_task(reader, item, err);
 	}
+	if (status == T2L_OK)
+		status = suite_index(reader->suite, err);
 	/* The suite's array moves no more. */
 	for (size_t i = 0; i < reader->dataset->n; i++)
 		reader->dataset->tasks[i].task =

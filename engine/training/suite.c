@@ -226,8 +226,8 @@ compare_ids(const void *a, const void *b, void *suite)
 	return strcmp(tasks[*(const size_t *)a].id, tasks[*(const size_t *)b].id);
 }
 
-static enum t2l_status
-index_tasks(struct t2l_suite *suite, struct t2l_error *err)
+enum t2l_status
+suite_index(struct t2l_suite *suite, struct t2l_error *err)
 {
 	suite->by_id = malloc((suite->n + 1) * sizeof *suite->by_id);
 	if (suite->by_id == NULL)
@@ -398,7 +398,7 @@ read_tables(struct t2l_suite *suite, const char *tasks, struct t2l_error *err)
 	char path[4200];
 
 	if (status == T2L_OK)
-		status = index_tasks(suite, err);
+		status = suite_index(suite, err);
 	for (int kind = 0; kind < N_EXAMPLE_KINDS && status == T2L_OK; kind++) {
 		enum example_kind user = (enum example_kind)kind;
 
@@ -425,7 +425,7 @@ read_suite(struct t2l_suite *suite, struct t2l_error *err)
 		return read_tables(suite, tasks, err);
 	else
 		status = suite_read_folders(suite, err);
-	return status == T2L_OK ? index_tasks(suite, err) : status;
+	return status == T2L_OK ? suite_index(suite, err) : status;
 }
 
 /* The lists move no more: tasks may point into them. */

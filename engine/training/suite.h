@@ -41,6 +41,8 @@ char *suite_keep(struct t2l_suite *suite, const char *text);
 /* TASK is copied with its strings; its tiers must be the arena's. */
 enum t2l_status suite_add_task(struct t2l_suite *suite, const struct t2l_suite_task *task,
     const char *where, struct t2l_error *err);
+/* When all tasks are there, before any is looked for. T2L_EFORMAT: two of one id, or none. */
+enum t2l_status suite_index(struct t2l_suite *suite, struct t2l_error *err);
 /* {"prompt", "response"}, or {"messages": [{"role", "content"}, ..]}: each of the assistant's turns
  * becomes an example with all that stands before it. */
 enum t2l_status suite_add_examples(struct t2l_suite *suite, size_t task, enum example_kind kind,

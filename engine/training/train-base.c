@@ -363,6 +363,13 @@ copy_tokenizer(const char *from, const char *to, struct t2l_error *err)
 	return T2L_OK;
 }
 
+static bool
+makes_folder(const struct trainer *trainer)
+{
+	(void)trainer;
+	return true;
+}
+
 static enum t2l_status
 save(struct trainer *trainer, struct t2l_error *err)
 {
@@ -412,6 +419,7 @@ const struct trainer_kind trainer_base = {
 	.loss = loss,
 	.most_parts = most_parts,
 	.estimate = estimate,
+	.makes_folder = makes_folder,
 	.save = save,
 	.close = close_base,
 };

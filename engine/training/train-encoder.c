@@ -539,6 +539,13 @@ loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n
 		trainer->ops, op_unit_rows(trainer->ops, vectors, 1e-12f), targets));
 }
 
+static bool
+makes_folder(const struct trainer *trainer)
+{
+	(void)trainer;
+	return true;
+}
+
 static enum t2l_status
 save(struct trainer *trainer, struct t2l_error *err)
 {
@@ -611,6 +618,7 @@ const struct trainer_kind trainer_encoder = {
 	.open = open_encoder,
 	.loss = loss,
 	.estimate = estimate,
+	.makes_folder = makes_folder,
 	.save = save,
 	.close = close_encoder,
 };

@@ -16,6 +16,26 @@ struct lora_run {
 	struct lora_parameters lora;
 };
 
+static bool
+ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static bool
+one_file(const struct trainer *trainer)
+{
+	return ends_with(trainer->options->output, ".safetensors");
+}
+
+static bool
+makes_folder(const struct trainer *trainer)
+{
+	return !one_file(trainer);
+}
+
 static enum t2l_status
 open_run(struct trainer *trainer, bool one_for_all, struct t2l_error *err)
 {
@@ -39,6 +59,11 @@ open_run(struct trainer *trainer, bool one_for_all, struct t2l_error *err)
 	    one_for_all ? 1 : (int64_t)run->tasks.dataset.n, options->seed, err);
 	if (status != T2L_OK)
 		return status;
+	if (one_file(trainer) && run->lora.n_adapters > 1)
+		return t2l_fail(err, T2L_EINVAL,
+		    "--output '%s' is one file for %lld tasks; name a folder, or one task with "
+		    "--tasks",
+		    options->output, (long long)run->lora.n_adapters);
 	return lora_parameters_add(&run->lora, &trainer->parameters, err);
 }
 
@@ -140,14 +165,6 @@ estimate(
 /* ---- saving ---- */
 
 static bool
-ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), m = strlen(end);
-
-	return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-static bool
 is_directory(const char *path)
 {
 	struct stat place;
@@ -189,15 +206,9 @@ save(struct trainer *trainer, struct t2l_error *err)
 {
 	struct lora_run *run = trainer->run;
 	const char *output = trainer->options->output;
-	bool one_file = ends_with(output, ".safetensors");
 	enum t2l_status status = T2L_OK;
 
-	if (one_file && run->lora.n_adapters > 1)
-		return t2l_fail(err, T2L_EINVAL,
-		    "--output '%s' is one file for %lld tasks; name a folder, or one task with "
-		    "--tasks",
-		    output, (long long)run->lora.n_adapters);
-	if (one_file)
+	if (one_file(trainer))
 		return save_one(trainer, 0, output, false, err);
 	if (run->lora.n_adapters == 1 && !is_directory(trainer->options->suite))
 		return save_one(trainer, 0, output, true, err);
@@ -229,7 +240,7 @@ close_run(struct trainer *trainer)
 	{                                                                                          \
 		.name = kind_name, .open = open_kind, .loss = loss, .most_parts = most_parts,      \
 		.steps_per_epoch = steps_per_epoch, .validate = validate, .estimate = estimate,    \
-		.save = save, .close = close_run                                                   \
+		.makes_folder = makes_folder, .save = save, .close = close_run                     \
 	}
 
 const struct trainer_kind trainer_lora = LORA_KIND("lora", open_lora);

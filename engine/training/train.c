@@ -582,12 +582,30 @@ refuse_too_much(struct loop *loop, struct t2l_error *err)
 	    (unsigned long long)(limit / mib), way_out(loop, &needs));
 }
 
+/* What could not be written at the end is told before the first step. */
+static enum t2l_status
+check_output(const struct trainer *trainer, const struct trainer_kind *kind, struct t2l_error *err)
+{
+	const char *output = trainer->options->output;
+	bool folder = kind->makes_folder != NULL && kind->makes_folder(trainer);
+	struct stat place;
+
+	if (stat(output, &place) != 0 || folder == S_ISDIR(place.st_mode))
+		return T2L_OK;
+	return t2l_fail(err, T2L_EINVAL,
+	    folder ? "output '%s' is there and is no folder, which this training makes"
+		   : "output '%s' is a folder; this training makes one file",
+	    output);
+}
+
 static enum t2l_status
 open_loop(struct loop *loop, struct t2l_train_options *settled, struct t2l_error *err)
 {
 	struct trainer *trainer = loop->trainer;
 	enum t2l_status status = loop->kind->open(trainer, err);
 
+	if (status == T2L_OK)
+		status = check_output(trainer, loop->kind, err);
 	if (status == T2L_OK)
 		status = check_rules(trainer, loop->kind, err);
 	if (status == T2L_OK)

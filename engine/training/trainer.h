@@ -53,6 +53,8 @@ struct trainer_kind {
 	 * that opening it took. */
 	enum t2l_status (*estimate)(struct trainer *trainer, int n_parts,
 	    struct t2l_train_estimate *estimate, struct t2l_error *err);
+	/* Whether the finished thing is a folder; NULL: it is one file. */
+	bool (*makes_folder)(const struct trainer *trainer);
 	/* Writes the finished thing to options->output. */
 	enum t2l_status (*save)(struct trainer *trainer, struct t2l_error *err);
 	void (*close)(struct trainer *trainer); /* also after a failed open */

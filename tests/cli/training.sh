@@ -71,6 +71,37 @@ three.safetensors" ]
 	[ ! -e made ]
 }
 
+where_no_result_could_go_is_told_at_once() {
+	for task in one two; do
+		mkdir -p tasks/$task
+		examples tasks/$task/train.jsonl 4
+		echo 'write the plural of the word' >tasks/$task/descriptions.txt
+	done
+	echo mine >file
+	set -- --base-model "$base" --dataset tasks --steps 1 --quiet
+	ends 1 train "$@" --mode lora --output file
+	says err "'file' is there and is no folder"
+	ends 1 train "$@" --mode lora --output one.safetensors
+	says err 'one file for 2 tasks' --tasks
+	ends 1 train "$@" --mode supervised --encoder "$T2L_DATADIR/models/demo-encoder" --output tasks
+	says err "'tasks' is a folder"
+	[ "$(cat file)" = mine ]
+	[ "$(ls)" = "err
+file
+out
+tasks" ]
+}
+
+descriptions_that_the_encoder_cannot_read_are_refused() {
+	mkdir -p tasks/one
+	examples tasks/one/train.jsonl 4
+	printf 'write the plural\nнапиши слово\n' >tasks/one/descriptions.txt
+	ends 1 train --mode supervised --base-model "$base" --dataset tasks --steps 1 --quiet \
+		--encoder "$T2L_DATADIR/models/demo-encoder" --output never.safetensors
+	says err "task 'one', description 2" 'knows 0 of '
+	[ ! -e never.safetensors ]
+}
+
 what_does_not_fit_is_refused() {
 	examples plural.jsonl 12
 	ends 1 train --mode lora --base-model "$base" --dataset plural.jsonl --output no \
@@ -309,6 +340,7 @@ adapters_of_the_catalog_are_reconstructed() {
 }
 
 run_tests one_adapter_comes_from_a_file_of_examples tasks_are_chosen_by_name \
+	where_no_result_could_go_is_told_at_once descriptions_that_the_encoder_cannot_read_are_refused \
 	a_trained_adapter_goes_into_the_catalog \
 	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
 	examples_choose_a_description_and_refine adapters_are_reconstructed an_offset_begins_every_adapter \
