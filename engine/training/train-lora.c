@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/visible.h"
 #include "engine/error.h"
 #include "engine/training/lora-parameters.h"
 
@@ -34,6 +35,42 @@ static bool
 makes_folder(const struct trainer *trainer)
 {
 	return !one_file(trainer);
+}
+
+static bool
+is_directory(const char *path)
+{
+	struct stat place;
+
+	return stat(path, &place) == 0 && S_ISDIR(place.st_mode);
+}
+
+/* One adapter of a file of examples becomes a PEFT directory, which is the output itself. */
+static bool
+one_directory(const struct trainer *trainer)
+{
+	const struct lora_run *run = trainer->run;
+
+	return run->lora.n_adapters == 1 && !is_directory(trainer->options->suite);
+}
+
+/* Of many adapters each is named like its task, and what a suite calls its tasks must not lead out
+ * of the output's folder. */
+static enum t2l_status
+check_names(const struct lora_run *run, struct t2l_error *err)
+{
+	for (size_t i = 0; i < run->tasks.dataset.n; i++) {
+		const char *id = run->tasks.dataset.tasks[i].task->id;
+		char shown[128];
+
+		if (id[0] != '.' && id[0] != '\0' && strchr(id, '/') == NULL && strlen(id) < 200)
+			continue;
+		visible_copy(shown, sizeof shown, id, strlen(id), 0);
+		return t2l_fail(err, T2L_EINVAL,
+		    "task '%s': its adapter cannot be a file of that name; call the task otherwise",
+		    shown);
+	}
+	return T2L_OK;
 }
 
 static enum t2l_status
@@ -64,6 +101,9 @@ open_run(struct trainer *trainer, bool one_for_all, struct t2l_error *err)
 		    "--output '%s' is one file for %lld tasks; name a folder, or one task with "
 		    "--tasks",
 		    options->output, (long long)run->lora.n_adapters);
+	if (!one_for_all && !one_file(trainer) && !one_directory(trainer) &&
+	    (status = check_names(run, err)) != T2L_OK)
+		return status;
 	return lora_parameters_add(&run->lora, &trainer->parameters, err);
 }
 
@@ -164,14 +204,6 @@ estimate(
 
 /* ---- saving ---- */
 
-static bool
-is_directory(const char *path)
-{
-	struct stat place;
-
-	return stat(path, &place) == 0 && S_ISDIR(place.st_mode);
-}
-
 static enum t2l_status
 save_one(const struct trainer *trainer, int64_t index, const char *path, bool peft,
     struct t2l_error *err)
@@ -210,7 +242,7 @@ save(struct trainer *trainer, struct t2l_error *err)
 
 	if (one_file(trainer))
 		return save_one(trainer, 0, output, false, err);
-	if (run->lora.n_adapters == 1 && !is_directory(trainer->options->suite))
+	if (one_directory(trainer))
 		return save_one(trainer, 0, output, true, err);
 	if (mkdir(output, 0777) != 0 && errno != EEXIST)
 		return t2l_fail_errno(err, "cannot make the folder '%s'", output);

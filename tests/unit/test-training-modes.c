@@ -332,6 +332,13 @@ bad_data_is_refused_by_name(void **state)
 	write_text("twins/train.jsonl", "{\"task\":\"one\",\"prompt\":\"a\",\"response\":\"b\"}\n");
 	options.suite = in_folder("twins");
 	refuse(&options, T2L_EFORMAT, "two tasks are called 'one'");
+	/* A task's name becomes that of a file in the output's folder, and nowhere else. */
+	options = lora_options("bad");
+	write_text("twins/tasks.jsonl", "{\"id\":\"../../one\"}\n");
+	write_text(
+	    "twins/train.jsonl", "{\"task\":\"../../one\",\"prompt\":\"a\",\"response\":\"b\"}\n");
+	options.suite = in_folder("twins");
+	refuse(&options, T2L_EINVAL, "task '../../one'");
 	options = lora_options("bad");
 	write_text(
 	    "long.jsonl", "{\"prompt\":\"abcdefghijklmnopqrstuvwxyz\",\"response\":\"z\"}\n");
