@@ -44,7 +44,7 @@ now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static void
+static _Noreturn void
 stop(const char *message)
 {
 	fprintf(stderr, "bench-checkpoint: %s\n", message);
