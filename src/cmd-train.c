@@ -40,7 +40,7 @@ static const struct option_spec train_options[] = {
 	{ "tag", 0, OPTION_TEXT, MANY, "tag in the catalog" },
 	{ "variant", 0, OPTION_CHOICE, 0, "size of the hypernet", .choices = train_variant_names },
 	{ "epochs", 0, OPTION_INTEGER, 0, "passes over the tasks (of one task: its examples)",
-	    .min = 1, .max = 1e9 },
+	    .excludes = "steps", .min = 1, .max = 1e9 },
 	{ "steps", 0, OPTION_INTEGER, 0, "optimiser steps", .min = 1, .max = 1e9 },
 	{ "learning-rate", 0, OPTION_NUMBER, 0, "at its highest", .min = 1e-9, .max = 100 },
 	{ "seed", 0, OPTION_INTEGER, 0, "of everything random", .min = 0, .max = 9e15 },
@@ -62,7 +62,8 @@ static const struct option_spec train_options[] = {
 
 struct watcher {
 	struct context *ctx;
-	int64_t last_noted;
+	int64_t last_noted, steps; /* steps: 0 before the first */
+	bool silent;		   /* another process tells */
 };
 
 static bool
@@ -72,9 +73,13 @@ watch(void *user, const struct t2l_train_progress *now)
 	struct context *ctx = watcher->ctx;
 	char unit[96] = "";
 
-	if (strcmp(now->phase, "training") == 0)
+	if (watcher->silent)
+		return !atomic_load(ctx->cancelled);
+	if (strcmp(now->phase, "training") == 0) {
+		watcher->steps = now->steps;
 		snprintf(unit, sizeof unit, "loss %.4f  lr %.2e  %.0f tok/s", now->loss,
 		    now->learning_rate, now->tokens_per_s);
+	}
 	if (isfinite(now->validation_loss))
 		snprintf(unit + strlen(unit), sizeof unit - strlen(unit), "  held out %.4f",
 		    now->validation_loss);
@@ -97,8 +102,8 @@ watch(void *user, const struct t2l_train_progress *now)
 	if (!ctx->log.terminal && !ctx->quiet && now->steps > 0 &&
 	    (now->step * 20 / now->steps != watcher->last_noted)) {
 		watcher->last_noted = now->step * 20 / now->steps;
-		note(ctx, "%s %lld/%lld  %s", now->phase, (long long)now->step,
-		    (long long)now->steps, unit);
+		note(ctx, "%s %lld/%lld%s%s", now->phase, (long long)now->step,
+		    (long long)now->steps, unit[0] != '\0' ? "  " : "", unit);
 	}
 	return !atomic_load(ctx->cancelled);
 }
@@ -292,6 +297,10 @@ take_output(struct plan *plan)
 	const char *name = option_text(plan->opt, "name");
 	bool one = plan->train.mode == T2L_TRAIN_LORA || plan->train.mode == T2L_TRAIN_MULTI_TASK;
 
+	if (name == NULL && option_count(plan->opt, "tag") > 0) {
+		context_usage(plan->ctx, "--tag is for what --name keeps in the catalog");
+		return false;
+	}
 	if (name != NULL && !one) {
 		context_usage(plan->ctx, "--name is for one adapter: --mode lora or multi-task");
 		return false;
@@ -377,25 +386,40 @@ is_first_process(void)
 	return rank == NULL || strcmp(rank, "0") == 0;
 }
 
+/* Each of these processes would train the same and write over the others. */
+static bool
+stands_alone(void)
+{
+	const char *size = getenv("OMPI_COMM_WORLD_SIZE");
+
+	return size == NULL || strcmp(size, "1") == 0;
+}
+
 static int
 run_training(struct plan *plan)
 {
 	struct context *ctx = plan->ctx;
-	struct watcher watcher = { ctx, -1 };
+	const bool silent = plan->train.distributed && !is_first_process();
+	struct watcher watcher = { .ctx = ctx, .last_noted = -1, .silent = silent };
 	struct t2l_engine *engine;
 	struct t2l_error err;
 	cJSON *object;
 
+	if (!plan->train.distributed && !stands_alone())
+		return context_usage(ctx,
+		    "mpirun started several processes, which share a training with "
+		    "--distributed only");
 	if (!workplace_engine(ctx, &engine))
 		return 1;
 	if (t2l_train(engine, &plan->train, watch, &watcher, &err) != T2L_OK)
 		return context_fail_error(ctx, &err);
-	if (plan->train.distributed && !is_first_process())
+	if (silent)
 		return 0;
 	object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "mode", train_mode_names[plan->train.mode]);
 	cJSON_AddStringToObject(object, "output", plan->train.output);
-	cJSON_AddNumberToObject(object, "steps", (double)plan->train.steps);
+	cJSON_AddNumberToObject(
+	    object, "steps", (double)(watcher.steps > 0 ? watcher.steps : plan->train.steps));
 	say_json(ctx, object);
 	if (option_text(plan->opt, "name") != NULL && keep(plan) != 0)
 		return 1;

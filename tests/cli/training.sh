@@ -274,6 +274,28 @@ two_processes_give_what_one_gives() {
 	cmp one.safetensors two.safetensors
 }
 
+processes_that_do_not_share_are_refused() {
+	command -v mpirun >/dev/null || exit 77
+	examples plural.jsonl 12
+	set -- --mode lora --base-model "$base" --dataset plural.jsonl --steps 2 --output alone
+	if OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 2 \
+		"$t2l" train "$@" >out 2>err; then exit 1; fi
+	says err --distributed
+	[ ! -e alone ]
+}
+
+options_that_contradict_each_other_are_refused() {
+	examples plural.jsonl 12
+	set -- --mode lora --base-model "$base" --dataset plural.jsonl --output never
+	ends 2 train "$@" --steps 2 --epochs 2
+	says err --steps --epochs
+	ends 2 train "$@" --steps 2 --tag words
+	says err --tag --name
+	[ ! -e never ]
+	ends 0 train "$@" --epochs 2 --json --quiet
+	says out '"steps":4'
+}
+
 a_killed_process_ends_the_job_with_a_checkpoint() {
 	command -v mpirun >/dev/null || exit 77
 	examples plural.jsonl 12
@@ -340,6 +362,7 @@ adapters_of_the_catalog_are_reconstructed() {
 }
 
 run_tests one_adapter_comes_from_a_file_of_examples tasks_are_chosen_by_name \
+	processes_that_do_not_share_are_refused options_that_contradict_each_other_are_refused \
 	where_no_result_could_go_is_told_at_once descriptions_that_the_encoder_cannot_read_are_refused \
 	a_trained_adapter_goes_into_the_catalog \
 	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
