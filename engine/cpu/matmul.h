@@ -76,7 +76,7 @@ void cpu_product_part(
     struct cpu *cpu, const struct product *product, int64_t n_begin, int64_t n_end, float *scratch);
 
 /* Rows of A in one part, and the steps of k that a panel holds. */
-#define PRODUCT_MAX_ROWS 240
+#define PRODUCT_MAX_ROWS 516
 #define PRODUCT_MAX_K 384
 /* One panel, and a copy of A's part whose rows are a cache line further apart. */
 #define PRODUCT_A_ROW (PRODUCT_MAX_K + 16)

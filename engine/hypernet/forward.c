@@ -98,7 +98,7 @@ residual(struct pass *pass, const char *prefix, struct tensor *x)
 {
 	struct arena_mark mark = ops_mark(pass->ops);
 
-	x = op_add(pass->ops, 1, x, 1, dropout(pass, block(pass, prefix, x)));
+	x = op_add_into(pass->ops, x, dropout(pass, block(pass, prefix, x)));
 	return ops_rewind(pass->ops, mark, x);
 }
 

@@ -139,14 +139,14 @@ mlp(const struct pass *pass, int layer, struct tensor *x)
 
 /* ---- layers ---- */
 
-/* x + branch, which some architectures normalise first. */
+/* x + branch, which some architectures normalise first. The sum lies where the branch lay. */
 static struct tensor *
 add_branch(const struct pass *pass, struct tensor *x, struct tensor *branch,
     const struct decoder_norm *post)
 {
 	if (post->weight != NULL)
 		branch = norm(pass, branch, post);
-	return op_add(pass->ops, 1, x, 1, branch);
+	return op_add_into(pass->ops, x, branch);
 }
 
 static struct tensor *

@@ -141,9 +141,9 @@ encoder_forward(struct ops *ops, const struct encoder_network *network, const in
 		const struct encoder_layer *layer = &network->layers[i];
 		struct arena_mark mark = ops_mark(ops);
 
-		x = op_add(ops, 1, x, 1, attention(ops, network, layer, x, &packing));
+		x = op_add_into(ops, x, attention(ops, network, layer, x, &packing));
 		x = norm(ops, network, x, layer->attention_norm, layer->attention_norm_bias);
-		x = op_add(ops, 1, x, 1, mlp(ops, config, layer, x));
+		x = op_add_into(ops, x, mlp(ops, config, layer, x));
 		x = norm(ops, network, x, layer->mlp_norm, layer->mlp_norm_bias);
 		x = ops_rewind(ops, mark, x);
 	}

@@ -9,4 +9,5 @@ engine_libt2l_la_SOURCES += \
 	engine/tensor/tape.h engine/tensor/ops.h \
 	engine/tensor/ops.c engine/tensor/ops-products.c engine/tensor/ops-rows.c \
 	engine/tensor/ops-rope.c engine/tensor/ops-experts.c \
-	engine/tensor/ops-elements.c engine/tensor/ops-losses.c engine/tensor/ops-recompute.c
+	engine/tensor/ops-elements.c engine/tensor/ops-losses.c engine/tensor/ops-recompute.c \
+	engine/tensor/ops-loss-part.c

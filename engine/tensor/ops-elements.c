@@ -133,6 +133,29 @@ op_add(struct ops *ops, float alpha, struct tensor *a, float beta, struct tensor
 	return fits ? add(ops, alpha, a, beta, b) : NULL;
 }
 
+/* y's gradient is that of what it was before: it flows on unchanged. */
+static void
+add_into_backward(const struct ops *ops, const struct node *node)
+{
+	const struct tensor *x = node->x[0];
+
+	BACKEND(ops, add, tensor_count(x), 1, x->grad, 1, node->y->grad, x->grad);
+}
+
+struct tensor *
+op_add_into(struct ops *ops, struct tensor *x, struct tensor *y)
+{
+	if (!tape_ready(ops) || !tape_check_same(ops, "add_into", x, y) ||
+	    !tape_check_unread(ops, "add_into", x, y))
+		return NULL;
+	BACKEND(ops, add, tensor_count(y), 1, tensor_f32(x), 1, tensor_f32(y), tensor_f32(y));
+	if (!tape_wants(ops, x))
+		return y;
+	if (!tape_give_gradient(ops, y))
+		return NULL;
+	return tape_node(ops, 0, add_into_backward, y, x, NULL, NULL) != NULL ? y : NULL;
+}
+
 struct tensor *
 op_scale(struct ops *ops, float factor, struct tensor *x)
 {

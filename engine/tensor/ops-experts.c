@@ -85,11 +85,8 @@ op_add_weighted_rows(struct ops *ops, struct tensor *x, const int32_t *rows, str
 	BACKEND(ops, add_weighted_rows, x, rows, tensor_f32(weights), weight_at, y);
 	if (!tape_wants(ops, x) && !tape_wants(ops, weights))
 		return y;
-	if (y->grad == NULL) { /* so far y depended on nothing that is trained */
-		y->grad = arena_alloc_zero(ops->arena, (size_t)tensor_count(y) * sizeof(float));
-		if (y->grad == NULL)
-			return tape_fail(ops, T2L_ENOMEM, "out of memory for activations");
-	}
+	if (!tape_give_gradient(ops, y))
+		return NULL;
 	node = tape_node(ops, sizeof *node, add_weighted_rows_backward, y, x, weights, NULL);
 	if (node == NULL)
 		return NULL;

@@ -90,30 +90,6 @@ check_spans(struct ops *ops, const struct tensor *x, const struct lora_span *spa
 	return true;
 }
 
-static bool
-overlap(const struct tensor *a, const struct tensor *b)
-{
-	const char *a_begin = a->data, *b_begin = b->data;
-
-	return a->dtype == DTYPE_F32 && a_begin < b_begin + 4 * tensor_count(b) &&
-	       b_begin < a_begin + 4 * tensor_count(a);
-}
-
-/* Going back needs the values that an operation read: those of y must not change under it. */
-static bool
-was_read(const struct ops *ops, const struct tensor *y)
-{
-	for (const struct node *node = ops->last; node != NULL; node = node->previous) {
-		if (node->y == y)
-			return false;
-		for (int i = 0; i < NODE_MAX_INPUTS; i++) {
-			if (node->x[i] != NULL && overlap(node->x[i], y))
-				return true;
-		}
-	}
-	return false;
-}
-
 struct tensor *
 op_lora(
     struct ops *ops, struct tensor *x, const struct lora_span *spans, int n_spans, struct tensor *y)
@@ -128,19 +104,16 @@ op_lora(
 		    (long long)tensor_rows(x), (long long)tensor_rows(y));
 	if (!check_spans(ops, x, spans, n_spans, y))
 		return NULL;
-	if (ops->recording && (overlap(x, y) || was_read(ops, y)))
-		return tape_fail(ops, T2L_EINVAL, "lora: an operation has already read y");
+	if (!tape_check_unread(ops, "lora", x, y))
+		return NULL;
 	wanted = tape_wants(ops, x) || tape_wants(ops, y);
 	for (int i = 0; i < n_spans; i++)
 		wanted = wanted || tape_wants(ops, spans[i].a) || tape_wants(ops, spans[i].bt);
 	BACKEND(ops, lora, x, spans, n_spans, y);
 	if (!wanted)
 		return y;
-	if (y->grad == NULL) { /* so far y depended on nothing that is trained */
-		y->grad = arena_alloc_zero(ops->arena, (size_t)tensor_count(y) * sizeof(float));
-		if (y->grad == NULL)
-			return tape_fail(ops, T2L_ENOMEM, "out of memory for activations");
-	}
+	if (!tape_give_gradient(ops, y))
+		return NULL;
 	node = tape_node(ops, sizeof *node, lora_backward, y, x, NULL, NULL);
 	if (node == NULL)
 		return NULL;

@@ -29,9 +29,7 @@ recompute_backward(const struct ops *outer, const struct node *node)
 	y = recompute->body(ops, node->x[0], recompute->user);
 	if (y != NULL && y->grad != NULL) {
 		BACKEND(ops, add, tensor_count(y), 1, y->grad, 1, node->y->grad, y->grad);
-		for (struct node *inner = ops->last; inner != NULL && tape_ready(ops);
-		     inner = inner->previous)
-			inner->backward(ops, inner);
+		tape_walk(ops);
 	}
 	ops->last = rest;
 	ops->recording = recording;

@@ -222,16 +222,19 @@ ops_backward(struct ops *ops, struct tensor *loss, float scale, struct t2l_error
 		else
 			loss->grad[0] += scale;
 	}
-	for (struct node *node = ops->last; node != NULL; node = node->previous) {
-		if (!tape_ready(ops))
-			break;
-		node->backward(ops, node);
-	}
-	ops->last = NULL;
+	tape_walk(ops);
 	return ops_status(ops, err);
 }
 
 /* ---- what operations share ---- */
+
+void
+tape_walk(struct ops *ops)
+{
+	for (struct node *node = ops->last; node != NULL && tape_ready(ops); node = node->previous)
+		node->backward(ops, node);
+	ops->last = NULL;
+}
 
 bool
 tape_ready(struct ops *ops)
@@ -326,6 +329,40 @@ tape_check_ranges(struct ops *ops, const char *operation, const int32_t *begin, 
 	return true;
 }
 
+static bool
+overlap(const struct tensor *a, const struct tensor *b)
+{
+	const char *a_begin = a->data, *b_begin = b->data;
+
+	return a->dtype == DTYPE_F32 && a_begin < b_begin + 4 * tensor_count(b) &&
+	       b_begin < a_begin + 4 * tensor_count(a);
+}
+
+/* Going back needs the values that an operation read: those of y must not change under it. */
+static bool
+was_read(const struct ops *ops, const struct tensor *y)
+{
+	for (const struct node *node = ops->last; node != NULL; node = node->previous) {
+		if (node->y == y)
+			return false;
+		for (int i = 0; i < NODE_MAX_INPUTS; i++) {
+			if (node->x[i] != NULL && overlap(node->x[i], y))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool
+tape_check_unread(
+    struct ops *ops, const char *operation, const struct tensor *x, const struct tensor *y)
+{
+	if (!ops->recording || (!overlap(x, y) && !was_read(ops, y)))
+		return true;
+	tape_fail(ops, T2L_EINVAL, "%s: an operation has already read y", operation);
+	return false;
+}
+
 bool
 tape_wants(const struct ops *ops, const struct tensor *x)
 {
@@ -342,6 +379,16 @@ struct tensor *
 tape_result_like(struct ops *ops, const struct tensor *x, bool with_grad)
 {
 	return ops_tensor(ops, x->n_dims, x->shape, with_grad);
+}
+
+bool
+tape_give_gradient(struct ops *ops, struct tensor *y)
+{
+	if (y->grad == NULL)
+		y->grad = arena_alloc_zero(ops->arena, (size_t)tensor_count(y) * sizeof(float));
+	if (y->grad == NULL)
+		ops_out_of_memory(ops);
+	return y->grad != NULL;
 }
 
 void *

@@ -107,6 +107,8 @@ struct tensor *op_gate(struct ops *ops, enum activation kind, struct tensor *gat
 /* alpha * a + beta * b; shapes equal, or b one row [cols] that is added to every row. */
 struct tensor *op_add(struct ops *ops, float alpha, struct tensor *a, float beta,
     struct tensor *b);
+/* y += x of the same shape; y is changed in place and returned, nothing may have read it. */
+struct tensor *op_add_into(struct ops *ops, struct tensor *x, struct tensor *y);
 struct tensor *op_scale(struct ops *ops, float factor, struct tensor *x);
 struct tensor *op_multiply(struct ops *ops, struct tensor *a, struct tensor *b);
 struct tensor *op_concat_columns(struct ops *ops, struct tensor *const *parts, int n_parts);
@@ -133,6 +135,13 @@ struct tensor *op_matmul(struct ops *ops, struct tensor *a, bool transpose_a, st
 typedef struct tensor *recompute_body(struct ops *ops, struct tensor *x, const void *user);
 struct tensor *op_recompute(struct ops *ops, recompute_body *body, const void *user,
     size_t user_bytes, struct tensor *x);
+
+/* BODY's loss, a scalar, as a summand of the whole loss: while recording it goes back at once, and
+ * what BODY computed is forgotten when this returns. Memory is that of the largest part then. The
+ * whole loss must hold it once, and ops_backward() start from it with scale 1; another factor is
+ * T2L_EINVAL when ops_backward() comes to it. BODY may read USER and what lives as long as the tape. */
+typedef struct tensor *loss_body(struct ops *ops, const void *user);
+struct tensor *op_loss_part(struct ops *ops, loss_body *body, const void *user);
 
 /* Losses: scalars [1]. best as in backend.h. */
 struct tensor *op_cross_entropy(struct ops *ops, struct tensor *logits, const int32_t *targets,

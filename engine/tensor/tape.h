@@ -60,6 +60,10 @@ bool tape_check_rows(struct ops *ops, const char *operation, const int32_t *rows
 bool tape_check_ranges(struct ops *ops, const char *operation, const int32_t *begin,
     const int32_t *end, int64_t n, int64_t limit);
 
+/* Y, which is to be changed in place, was read by no operation on the tape and is not X. */
+bool tape_check_unread(
+    struct ops *ops, const char *operation, const struct tensor *x, const struct tensor *y);
+
 /* True when recording and X (may be NULL) has a gradient. */
 bool tape_wants(const struct ops *ops, const struct tensor *x);
 
@@ -67,11 +71,17 @@ bool tape_wants(const struct ops *ops, const struct tensor *x);
 struct tensor *tape_result(struct ops *ops, int64_t rows, int64_t cols, bool with_grad);
 struct tensor *tape_result_like(struct ops *ops, const struct tensor *x, bool with_grad);
 
+/* A gradient for Y, which is changed in place and may so far depend on nothing that is trained. */
+bool tape_give_gradient(struct ops *ops, struct tensor *y);
+
 /* Puts a node of BYTES (0: a plain struct node) on the tape, inputs a, b, c; NULL when out of
  * memory. Call it last, when the result is there. */
 void *tape_node(struct ops *ops, size_t bytes,
     void (*backward)(const struct ops *ops, const struct node *node), struct tensor *y,
     struct tensor *a, struct tensor *b, struct tensor *c);
+
+/* Goes back from the last node to the first, until one fails; the tape is empty then. */
+void tape_walk(struct ops *ops);
 
 /* A copy in the arena of N elements of SIZE bytes; NULL (sticky) when out of memory. */
 void *tape_copy(struct ops *ops, const void *source, int64_t n, size_t size);

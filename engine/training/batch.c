@@ -123,6 +123,7 @@ batch_take(struct batch *part, const struct batch *whole, int64_t row_begin, int
 	part->noise_seed = whole->noise_seed;
 	part->noise_first = whole->noise_first + row_begin;
 	part->recompute = whole->recompute;
+	part->chunk_rows = whole->chunk_rows;
 	part->n_rows = n;
 	memcpy(part->tokens, whole->tokens + row_begin, (size_t)n * sizeof *part->tokens);
 	memcpy(part->positions, whole->positions + row_begin, (size_t)n * sizeof *part->positions);
@@ -190,28 +191,137 @@ draw_noise(struct ops *ops, const struct batch *batch, int64_t hidden_size)
 	return noise;
 }
 
-struct tensor *
-batch_loss(struct ops *ops, const struct decoder *decoder, const struct batch *batch,
-    const struct lora_table *lora, float label_smoothing)
+/* ---- the loss ---- */
+
+struct chunk {
+	const struct decoder *decoder;
+	const struct batch *batch; /* its rows alone */
+	const struct lora_table *lora;
+	int64_t row_begin; /* of the rows that LORA speaks of */
+	float label_smoothing;
+};
+
+/* The spans of rows FROM .. +N, counted from there. NULL when out of memory. */
+static struct lora_table *
+cut_table(struct arena *arena, const struct lora_table *whole, int64_t from, int64_t n)
 {
+	struct lora_table *table = arena_alloc(arena, sizeof *table);
+	size_t n_places = lora_place_count(whole);
+
+	if (table == NULL)
+		return NULL;
+	*table = *whole;
+	table->spans = arena_alloc_zero(arena, n_places * sizeof *table->spans);
+	table->n_spans = arena_alloc_zero(arena, n_places * sizeof *table->n_spans);
+	if (table->spans == NULL || table->n_spans == NULL)
+		return NULL;
+	for (size_t place = 0; place < n_places; place++) {
+		int n_spans = whole->n_spans[place];
+		struct lora_span *spans = arena_alloc(arena, (size_t)n_spans * sizeof *spans);
+
+		if (spans == NULL)
+			return NULL;
+		table->spans[place] = spans;
+		for (int i = 0; i < n_spans; i++) {
+			struct lora_span span = whole->spans[place][i];
+			int64_t begin = span.row_begin - from, end = begin + span.row_count;
+
+			begin = begin > 0 ? begin : 0;
+			end = end < n ? end : n;
+			if (begin >= end)
+				continue;
+			span.row_begin = begin;
+			span.row_count = end - begin;
+			spans[table->n_spans[place]++] = span;
+		}
+	}
+	return table;
+}
+
+static struct tensor *
+chunk_loss(struct ops *ops, const void *user)
+{
+	const struct chunk *chunk = user;
+	const struct batch *batch = chunk->batch;
 	struct decoder_batch rows = {
 		.n_rows = batch->n_rows,
 		.tokens = batch->tokens,
 		.positions = batch->positions,
 		.kv_begin = batch->kv_begin,
 		.kv_end = batch->kv_end,
-		.lora = lora,
 		.output_rows = batch->output_rows,
 		.n_outputs = batch->n_outputs,
 		.recompute = batch->recompute,
 	};
 	struct tensor *logits;
 
+	if (chunk->lora != NULL) {
+		rows.lora = cut_table(ops_arena(ops), chunk->lora, chunk->row_begin, batch->n_rows);
+		if (rows.lora == NULL)
+			return ops_out_of_memory(ops);
+	}
 	if (batch->noise > 0) {
-		rows.noise = draw_noise(ops, batch, decoder->config.hidden_size);
+		rows.noise = draw_noise(ops, batch, chunk->decoder->config.hidden_size);
 		if (rows.noise == NULL)
 			return NULL;
 	}
-	logits = decoder_forward(ops, decoder, &rows);
-	return op_cross_entropy(ops, logits, batch->targets, batch->weights, label_smoothing, NULL);
+	logits = decoder_forward(ops, chunk->decoder, &rows);
+	return op_cross_entropy(
+	    ops, logits, batch->targets, batch->weights, chunk->label_smoothing, NULL);
+}
+
+/* Rows that each of the chunks of N_ROWS should have: as many in one as in another. */
+static int64_t
+rows_of_chunk(int64_t n_rows, int64_t chunk_rows)
+{
+	int64_t n_chunks = chunk_rows > 0 ? (n_rows + chunk_rows - 1) / chunk_rows : 1;
+
+	return (n_rows + n_chunks - 1) / n_chunks;
+}
+
+/* The end of the chunk that begins at ROW, with which a sequence ends. */
+static int64_t
+chunk_end(const struct batch *batch, int64_t row)
+{
+	int64_t end = row + rows_of_chunk(batch->n_rows, batch->chunk_rows);
+
+	while (end < batch->n_rows && batch->kv_begin[end] != end)
+		end++;
+	return end < batch->n_rows ? end : batch->n_rows;
+}
+
+int64_t
+batch_longest_chunk(int64_t n_rows, int64_t chunk_rows, int64_t longest_sequence)
+{
+	int64_t most = rows_of_chunk(n_rows, chunk_rows) + longest_sequence - 1;
+
+	return n_rows < most ? n_rows : most;
+}
+
+struct tensor *
+batch_loss(struct ops *ops, const struct decoder *decoder, const struct batch *batch,
+    const struct lora_table *lora, float label_smoothing)
+{
+	struct batch rows = { 0 };
+	struct chunk chunk = { decoder, &rows, lora, 0, label_smoothing };
+	struct tensor *loss = NULL;
+	struct t2l_error err;
+
+	for (int64_t end; chunk.row_begin < batch->n_rows; chunk.row_begin = end) {
+		struct tensor *part;
+
+		end = chunk_end(batch, chunk.row_begin);
+		if (batch_take(&rows, batch, chunk.row_begin, end, &err) != T2L_OK) {
+			loss = ops_out_of_memory(ops);
+			break;
+		}
+		if (rows.n_outputs == 0)
+			continue;
+		part = op_loss_part(ops, chunk_loss, &chunk);
+		loss = loss == NULL ? part : op_add(ops, 1, loss, 1, part);
+		if (loss == NULL)
+			break;
+	}
+	batch_release(&rows);
+	return loss;
 }

@@ -23,6 +23,9 @@ struct batch {
 	uint64_t noise_seed;
 	int64_t noise_first;
 	bool recompute; /* activations are computed again on the way back */
+	/* Rows that go through the decoder together and back before the next do; a sequence is never
+	 * cut, so there may be more. 0: all. */
+	int64_t chunk_rows;
 };
 
 void batch_reset(struct batch *batch);
@@ -46,8 +49,12 @@ int64_t batch_n_sequences(const struct batch *batch);
 int64_t batch_longest_sequence(const struct batch *batch);
 
 /* Forward through the decoder and the cross entropy of the counted tokens (a sum with their
- * weights). */
+ * weights), in chunks of whole sequences, each of which goes back at once (op_loss_part: the loss
+ * counts once). */
 struct tensor *batch_loss(struct ops *ops, const struct decoder *decoder, const struct batch *batch,
     const struct lora_table *lora, float label_smoothing);
+
+/* The most rows that a chunk of a batch may have. */
+int64_t batch_longest_chunk(int64_t n_rows, int64_t chunk_rows, int64_t longest_sequence);
 
 #endif

@@ -13,9 +13,9 @@ layer_numbers(const struct decoder_config *config)
 	uint64_t d = (uint64_t)config->hidden_size, f = (uint64_t)config->ffn_size;
 	uint64_t q = (uint64_t)config->n_heads * (uint64_t)config->head_dim;
 	uint64_t k = (uint64_t)config->n_kv_heads * (uint64_t)config->head_dim;
-	uint64_t attention =
-	    d /* norm */ + q + 2 * k + q + k /* turned */ + q /* out */ + d /* o */ + d;
-	uint64_t mlp = d /* norm */ + 3 * f /* gate, up, their product */ + d + d;
+	uint64_t attention = d /* norm */ + q + 2 * k + q + k /* turned */ + q /* out */ +
+			     d /* o, to which x is added */;
+	uint64_t mlp = d /* norm */ + 3 * f /* gate, up, their product */ + d;
 
 	return attention + mlp;
 }
@@ -36,12 +36,24 @@ decoder_training_bytes(
 	return (numbers + 2 * ends) * sizeof(float);
 }
 
+#define CHUNK_BYTES ((uint64_t)256 << 20)
+#define LEAST_CHUNK 256
+#define MOST_CHUNK 1024
+
+int64_t
+decoder_chunk_rows(const struct decoder_config *config, bool recompute)
+{
+	int64_t rows = (int64_t)(CHUNK_BYTES / decoder_training_bytes(config, 1, 1, recompute));
+
+	return rows < LEAST_CHUNK ? LEAST_CHUNK : rows > MOST_CHUNK ? MOST_CHUNK : rows;
+}
+
 /* The results of encoder.c: embed(), then attention(), mlp() and their sums and norms. */
 uint64_t
 encoder_training_bytes(const struct encoder_config *config, int64_t n_rows)
 {
 	uint64_t d = (uint64_t)config->hidden_size, f = (uint64_t)config->ffn_size;
-	uint64_t layer = 10 * d + (config->kind == ENCODER_GTE ? 3 : 2) * f;
+	uint64_t layer = 8 * d + (config->kind == ENCODER_GTE ? 3 : 2) * f;
 
 	return 2 * sizeof(float) * (uint64_t)n_rows * (6 * d + (uint64_t)config->n_layers * layer);
 }

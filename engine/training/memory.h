@@ -12,6 +12,11 @@
 uint64_t decoder_training_bytes(
     const struct decoder_config *config, int64_t n_rows, int64_t n_outputs, bool recompute);
 
+/* How many rows of a batch should go through the base together: enough to feed its products, few
+ * enough that their activations are no burden to memory and much of them still in the cache on the
+ * way back. */
+int64_t decoder_chunk_rows(const struct decoder_config *config, bool recompute);
+
 /* Of N_ROWS tokens through an encoder. */
 uint64_t encoder_training_bytes(const struct encoder_config *config, int64_t n_rows);
 

@@ -352,6 +352,7 @@ task_run_fill(struct task_run *run, const struct t2l_train_options *options, int
 			run->batch.weights[i] = 1.0f / (float)run->batch.n_outputs;
 	set_noise(run, options, step);
 	run->batch.recompute = options->recompute;
+	run->batch.chunk_rows = decoder_chunk_rows(&run->base->decoder.config, options->recompute);
 	return T2L_OK;
 }
 
@@ -435,6 +436,7 @@ task_run_held_out(struct task_run *run, const struct t2l_train_options *options,
 	batch_reset(&run->batch);
 	run->batch.noise = 0;
 	run->batch.recompute = false;
+	run->batch.chunk_rows = decoder_chunk_rows(&run->base->decoder.config, true);
 	for (int slot = 0; slot < run->batch_tasks; slot++) {
 		/* The last chunk is filled up with the first tasks, which then have no rows in it.
 		 */
@@ -480,7 +482,7 @@ enum t2l_status
 task_run_estimate(struct task_run *run, const struct t2l_train_options *options, int n_parts,
     struct t2l_train_estimate *estimate, struct t2l_error *err)
 {
-	int64_t rows = 0, outputs = 0;
+	int64_t rows = 0, outputs = 0, longest = 0, n;
 
 	for (int64_t step = 0; step < STEPS_LOOKED_AT && step < options->steps; step++) {
 		enum t2l_status status = task_run_fill(run, options, step, err);
@@ -489,10 +491,15 @@ task_run_estimate(struct task_run *run, const struct t2l_train_options *options,
 			return status;
 		rows = run->batch.n_rows > rows ? run->batch.n_rows : rows;
 		outputs = run->batch.n_outputs > outputs ? run->batch.n_outputs : outputs;
+		n = batch_longest_sequence(&run->batch);
+		longest = n > longest ? n : longest;
 	}
 	/* Parts are of whole tasks or examples: not all alike. */
-	rows = n_parts > 1 ? rows / n_parts + batch_longest_sequence(&run->batch) : rows;
-	outputs = n_parts > 1 ? outputs / n_parts + batch_longest_sequence(&run->batch) : outputs;
+	rows = n_parts > 1 ? rows / n_parts + longest : rows;
+	outputs = n_parts > 1 ? outputs / n_parts + longest : outputs;
+	n = batch_longest_chunk(rows, run->batch.chunk_rows, longest);
+	outputs = outputs * n / (rows > 0 ? rows : 1);
+	rows = n;
 	frozen_base_estimate(run->base, run->base_mapped_bytes, estimate);
 	estimate->activations +=
 	    decoder_training_bytes(&run->base->decoder.config, rows, outputs, options->recompute);

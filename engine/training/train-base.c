@@ -268,6 +268,7 @@ loss(struct trainer *trainer, int64_t step, struct trainer_part part, int64_t *n
 	for (int64_t i = 0; i < run->batch.n_outputs; i++)
 		run->batch.weights[i] = 1.0f / (float)run->batch.n_outputs;
 	run->batch.recompute = options->recompute;
+	run->batch.chunk_rows = decoder_chunk_rows(&run->decoder.config, options->recompute);
 	if (part.count > 1) {
 		int64_t n = options->batch_tasks;
 		int64_t first = batch_sequence(&run->batch, part.index * n / part.count);
@@ -293,11 +294,13 @@ estimate(
 {
 	const struct base_run *run = trainer->run;
 	int64_t n_rows = (trainer->options->batch_tasks + n_parts - 1) / n_parts;
-	int64_t n = n_rows * trainer->options->row_tokens;
+	bool recompute = trainer->options->recompute;
+	int64_t n = batch_longest_chunk(n_rows * trainer->options->row_tokens,
+	    decoder_chunk_rows(&run->decoder.config, recompute), trainer->options->row_tokens);
 
 	(void)err;
 	into->activations +=
-	    decoder_training_bytes(&run->decoder.config, n, n, trainer->options->recompute);
+	    decoder_training_bytes(&run->decoder.config, n, n, recompute);
 	return T2L_OK;
 }
 

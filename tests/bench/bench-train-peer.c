@@ -17,6 +17,7 @@
 #include "engine/cpu/cpu.h"
 #include "engine/hypernet/hypernet.h"
 #include "engine/models/decoder-weights.h"
+#include "engine/training/memory.h"
 #include "engine/training/optimiser.h"
 #include "engine/training/random.h"
 #include "engine/training/task-batch.h"
@@ -159,6 +160,7 @@ make_batch(struct bench *bench)
 			  &bench->batch, ids, ids, TOKENS + 1, 1.0F / (SEQUENCES * TOKENS), &err),
 		    &err);
 	}
+	bench->batch.chunk_rows = decoder_chunk_rows(&bench->decoder.config, false);
 	for (int i = 0; i < SEQUENCES * EMBEDDING; i++)
 		bench->embeddings[i] = (float)random_normal(&bench->random);
 }

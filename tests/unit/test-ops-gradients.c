@@ -213,8 +213,9 @@ weighted_experts(struct trial *t, bool renormalise)
 	int32_t ids[2 * 8], all[8], at[8];
 
 	for (int i = 0; t->creating && i < rows * n_experts; i++)
-		t->leaves[0].values[i] = 0.3f * (float)((i % n_experts + i / n_experts) % n_experts) +
-					 0.02f * t->leaves[0].values[i];
+		t->leaves[0].values[i] =
+		    0.3f * (float)((i % n_experts + i / n_experts) % n_experts) +
+		    0.02f * t->leaves[0].values[i];
 	weights = op_route(t->ops, logits, 2, renormalise, ids);
 	y = op_zeros(t->ops, rows, cols);
 	for (int k = 0; k < 2; k++) {
@@ -395,6 +396,24 @@ sum_of_two(struct trial *t)
 }
 
 static struct tensor *
+sum_in_place(struct trial *t)
+{
+	int rows = some(t, 20), cols = some(t, 30);
+	struct tensor *x = leaf(t, rows, cols, false), *w = leaf(t, cols, cols, false);
+
+	return op_add_into(t->ops, x, op_linear(t->ops, x, w, NULL));
+}
+
+static struct tensor *
+sum_in_place_of_a_frozen_result(struct trial *t)
+{
+	int rows = some(t, 20), cols = some(t, 30);
+	struct tensor *x = leaf(t, rows, cols, false);
+
+	return op_add_into(t->ops, x, op_zeros(t->ops, rows, cols));
+}
+
+static struct tensor *
 sum_with_a_row(struct trial *t)
 {
 	int rows = some(t, 30) + 1, cols = some(t, 300);
@@ -555,6 +574,8 @@ static const struct {
 	{ "gate, one side frozen", gated_with_one_side_frozen },
 	{ "add", sum_of_two },
 	{ "add a row", sum_with_a_row },
+	{ "add into", sum_in_place },
+	{ "add into what is frozen", sum_in_place_of_a_frozen_result },
 	{ "multiply", product_of_a_tensor_with_itself_and_another },
 	{ "slice and concat", columns_cut_and_joined },
 	{ "transpose", transposed },
@@ -767,6 +788,22 @@ a_low_rank_part_is_refused_once_its_rows_were_read(void **state)
 }
 
 static void
+a_sum_in_place_is_refused_once_its_rows_were_read(void **state)
+{
+	struct tensor *x, *y;
+	struct t2l_error err;
+
+	(void)state;
+	ops_record(open_ops, true);
+	x = matrix(3, 4, true);
+	y = op_linear(open_ops, x, matrix(4, 4, true), NULL);
+	assert_non_null(op_activate(open_ops, ACTIVATION_SILU, y));
+	assert_null(op_add_into(open_ops, x, y));
+	assert_int_equal(ops_status(open_ops, &err), T2L_EINVAL);
+	assert_non_null(strstr(err.message, "add_into"));
+}
+
+static void
 errors_stick_until_the_reset(void **state)
 {
 	struct t2l_error err;
@@ -883,6 +920,105 @@ gradients_of_parameters_add_up_over_calls(void **state)
 		assert_true(fabsf(w->grad[i] - once[i]) <= 1e-6f);
 }
 
+/* ---- parts of a loss ---- */
+
+struct half {
+	struct tensor *x, *w;
+	bool again;
+};
+
+static struct tensor *
+squashed(struct ops *ops, struct tensor *x, const void *user)
+{
+	(void)user;
+	return op_activate(ops, ACTIVATION_TANH, x);
+}
+
+static struct tensor *
+loss_of_half(struct ops *ops, const void *user)
+{
+	const struct half *half = user;
+	struct tensor *y = op_linear(ops, half->x, half->w, NULL);
+
+	y = half->again ? op_recompute(ops, squashed, NULL, 0, y) : squashed(ops, y, NULL);
+	return op_mean_square(ops, y);
+}
+
+/* The loss of both halves; the gradients of x and w are what recording leaves. */
+static double
+loss_of_halves(bool in_parts, bool again, struct tensor *x, struct tensor *w)
+{
+	struct tensor *halves[2], *loss;
+	struct t2l_error err;
+
+	for (int i = 0; i < 2; i++) {
+		struct half half = { op_view(open_ops, x, (int64_t)i * 28, 2, (int64_t[]){ 7, 4 }),
+			w, again };
+
+		halves[i] = in_parts ? op_loss_part(open_ops, loss_of_half, &half)
+				     : loss_of_half(open_ops, &half);
+	}
+	loss = op_add(open_ops, 1, halves[0], 1, halves[1]);
+	assert_non_null(loss);
+	if (loss->grad != NULL)
+		assert_int_equal(ops_backward(open_ops, loss, 1, &err), T2L_OK);
+	return (double)tensor_f32(loss)[0];
+}
+
+static void
+a_loss_in_parts_has_the_gradients_of_the_whole(void **state)
+{
+	struct tensor *x = matrix(14, 4, true), *w = matrix(5, 4, true);
+	float of_x[56], of_w[20];
+	double whole;
+
+	(void)state;
+	ops_record(open_ops, true);
+	whole = loss_of_halves(false, false, x, w);
+	memcpy(of_x, x->grad, sizeof of_x);
+	memcpy(of_w, w->grad, sizeof of_w);
+	for (int again = 0; again < 2; again++) {
+		memset(x->grad, 0, sizeof of_x);
+		memset(w->grad, 0, sizeof of_w);
+		assert_true(fabs(loss_of_halves(true, again, x, w) - whole) <= 1e-6 * whole);
+		assert_memory_equal(x->grad, of_x, sizeof of_x);
+		for (int i = 0; i < 20; i++)
+			assert_true(fabsf(w->grad[i] - of_w[i]) <= 1e-6f);
+	}
+	ops_record(open_ops, false);
+	assert_true(fabs(loss_of_halves(true, false, x, w) - whole) <= 1e-6 * whole);
+}
+
+static void
+what_a_part_computed_is_forgotten(void **state)
+{
+	struct half half = { matrix(700, 64, true), matrix(64, 64, true), false };
+	size_t before = ops_peak_bytes(open_ops), once;
+
+	(void)state;
+	ops_record(open_ops, true);
+	assert_non_null(op_loss_part(open_ops, loss_of_half, &half));
+	once = ops_peak_bytes(open_ops) - before;
+	for (int i = 0; i < 20; i++)
+		assert_non_null(op_loss_part(open_ops, loss_of_half, &half));
+	assert_true(ops_peak_bytes(open_ops) - before < once + once / 8);
+}
+
+static void
+a_part_that_does_not_count_once_is_refused(void **state)
+{
+	struct half half = { matrix(7, 4, true), matrix(5, 4, true), false };
+	struct t2l_error err;
+
+	(void)state;
+	ops_record(open_ops, true);
+	assert_int_equal(
+	    ops_backward(open_ops,
+		op_scale(open_ops, 2, op_loss_part(open_ops, loss_of_half, &half)), 1, &err),
+	    T2L_EINVAL);
+	assert_non_null(strstr(err.message, "2 times"));
+}
+
 int
 main(void)
 {
@@ -892,11 +1028,15 @@ main(void)
 		RULE(frozen_inputs_leave_no_trace_on_the_tape),
 		RULE(without_recording_results_have_no_gradient),
 		RULE(a_low_rank_part_is_refused_once_its_rows_were_read),
+		RULE(a_sum_in_place_is_refused_once_its_rows_were_read),
 		RULE(errors_stick_until_the_reset),
 		RULE(row_numbers_out_of_range_are_refused),
 		RULE(a_raised_flag_cancels_the_next_operation),
 		RULE(a_rewind_keeps_the_result_and_frees_the_rest),
 		RULE(gradients_of_parameters_add_up_over_calls),
+		RULE(a_loss_in_parts_has_the_gradients_of_the_whole),
+		RULE(what_a_part_computed_is_forgotten),
+		RULE(a_part_that_does_not_count_once_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,8 +128,9 @@ read_all(const struct safetensors *file, const char *prefix, const struct parame
 
 typedef struct tensor *case_loss(struct golden_case *c, const struct hypernet_network *network);
 
+/* CHUNK_ROWS as in struct batch. */
 static void
-train_hypernet(const char *name, const char *variant, case_loss *loss)
+train_hypernet(const char *name, const char *variant, case_loss *loss, int64_t chunk_rows)
 {
 	struct golden_case c;
 	struct parameter_set set = { 0 };
@@ -142,6 +143,7 @@ train_hypernet(const char *name, const char *variant, case_loss *loss)
 	golden_case_options(&c);
 	if (loss == hypernet_loss)
 		golden_case_batch(&c);
+	c.batch.chunk_rows = chunk_rows;
 	network = make_network(&c, variant);
 	for (size_t i = 0; i < network->n_parameters; i++)
 		assert_int_equal(parameter_set_add(&set, network->parameters[i].name,
@@ -181,21 +183,29 @@ static void
 the_large_design_trains_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("sft_L", "L", hypernet_loss);
+	train_hypernet("sft_L", "L", hypernet_loss, 0);
 }
 
 static void
 the_small_design_trains_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("sft_S_rope", "S", hypernet_loss);
+	train_hypernet("sft_S_rope", "S", hypernet_loss, 0);
+}
+
+/* Every sequence by itself. */
+static void
+chunks_of_a_batch_train_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_hypernet("sft_S_rope", "S", hypernet_loss, 1);
 }
 
 static void
 an_offset_is_trained_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("sft_M_offset_tokenweighted", "M", hypernet_loss);
+	train_hypernet("sft_M_offset_tokenweighted", "M", hypernet_loss, 0);
 }
 
 /* ---- reconstruction ---- */
@@ -301,21 +311,21 @@ static void
 z_scores_are_reconstructed_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("recon_L_zscore", "L", reconstruction_loss);
+	train_hypernet("recon_L_zscore", "L", reconstruction_loss, 0);
 }
 
 static void
 factors_are_reconstructed_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("recon_S_factorized", "S", reconstruction_loss);
+	train_hypernet("recon_S_factorized", "S", reconstruction_loss, 0);
 }
 
 static void
 products_are_reconstructed_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_hypernet("recon_M_deltaw", "M", reconstruction_loss);
+	train_hypernet("recon_M_deltaw", "M", reconstruction_loss, 0);
 }
 
 /* ---- LoRA ---- */
@@ -392,7 +402,7 @@ make_lora(struct golden_case *c, struct lora_parameters *lora)
 }
 
 static void
-train_lora(const char *name)
+train_lora(const char *name, int64_t chunk_rows)
 {
 	struct golden_case c;
 	struct parameter_set set = { 0 };
@@ -405,6 +415,7 @@ train_lora(const char *name)
 		skip();
 	golden_case_options(&c);
 	golden_case_batch(&c);
+	c.batch.chunk_rows = chunk_rows;
 	make_lora(&c, &lora);
 	c.groups[0].row_count = c.batch.n_rows;
 	for (int i = 0; i < 4; i++)
@@ -442,14 +453,22 @@ static void
 a_lora_trains_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_lora("lora_equal");
+	train_lora("lora_equal", 0);
+}
+
+/* All chunks are of the same adapter. */
+static void
+chunks_of_a_lora_train_as_the_reference_does(void **state)
+{
+	(void)state;
+	train_lora("lora_equal", 1);
 }
 
 static void
 a_lora_with_every_token_alike_trains_as_the_reference_does(void **state)
 {
 	(void)state;
-	train_lora("lora_tokenweighted");
+	train_lora("lora_tokenweighted", 0);
 }
 
 int
@@ -458,11 +477,13 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_large_design_trains_as_the_reference_does),
 		cmocka_unit_test(the_small_design_trains_as_the_reference_does),
+		cmocka_unit_test(chunks_of_a_batch_train_as_the_reference_does),
 		cmocka_unit_test(an_offset_is_trained_as_the_reference_does),
 		cmocka_unit_test(z_scores_are_reconstructed_as_the_reference_does),
 		cmocka_unit_test(factors_are_reconstructed_as_the_reference_does),
 		cmocka_unit_test(products_are_reconstructed_as_the_reference_does),
 		cmocka_unit_test(a_lora_trains_as_the_reference_does),
+		cmocka_unit_test(chunks_of_a_lora_train_as_the_reference_does),
 		cmocka_unit_test(a_lora_with_every_token_alike_trains_as_the_reference_does),
 	};
 
