@@ -298,34 +298,61 @@ adapter_create(const struct adapter_module *modules, size_t n_modules, bool use_
 
 /* ---- sealing ---- */
 
+/* The exponent's bits are all set in infinities and NaN alone: one more there carries into the
+ * sign. */
+static bool
+all_finite(const float *values, int64_t n)
+{
+	enum { LANES = 16 };
+	uint32_t carries[LANES] = { 0 }, bits[LANES], any = 0;
+
+	for (; n >= LANES; n -= LANES, values += LANES) {
+		memcpy(bits, values, sizeof bits);
+		for (int i = 0; i < LANES; i++)
+			carries[i] |= (bits[i] & 0x7fffffff) + 0x00800000;
+	}
+	memset(bits, 0, sizeof bits);
+	memcpy(bits, values, (size_t)n * sizeof *values);
+	for (int i = 0; i < LANES; i++)
+		any |= carries[i] | ((bits[i] & 0x7fffffff) + 0x00800000);
+	return any >> 31 == 0;
+}
+
 static enum t2l_status
-check_finite(const struct adapter_module *module, const struct tensor *tensor, const char *part,
-    struct t2l_error *err)
+fail_not_finite(
+    const struct adapter_module *module, const struct tensor *tensor, struct t2l_error *err)
 {
 	const float *values = tensor_f32(tensor);
-	const int64_t n = tensor_count(tensor);
 	char label[MODULE_PATH_SIZE];
-	uint32_t bits, largest = 0;
+	int64_t i = 0;
 
-	for (int64_t i = 0; i < n; i++) {
-		memcpy(&bits, &values[i], sizeof bits);
-		bits &= 0x7fffffff;
-		largest = bits > largest ? bits : largest;
-	}
-	if (largest < 0x7f800000) /* the bits of infinity; NaN is above */
-		return T2L_OK;
-	for (int64_t i = 0; i < n; i++) {
-		if (!isfinite(values[i]))
-			return t2l_fail(err, T2L_EFORMAT,
-			    "adapter: %s of %s: number %" PRId64 " is %s", part,
-			    adapter_module_label(module, label, sizeof label), i,
-			    isnan(values[i]) ? "not a number (NaN)" : "infinite");
+	while (isfinite(values[i]))
+		i++;
+	return t2l_fail(err, T2L_EFORMAT, "adapter: %s of %s: number %" PRId64 " is %s",
+	    tensor == &module->a ? "A" : "B", adapter_module_label(module, label, sizeof label), i,
+	    isnan(values[i]) ? "not a number (NaN)" : "infinite");
+}
+
+/* In pieces that the nearest cache still holds when they are hashed. */
+static enum t2l_status
+hash_finite(struct hash *hash, const struct adapter_module *module, const struct tensor *tensor,
+    struct t2l_error *err)
+{
+	enum { PIECE = 4096 };
+	const float *values = tensor_f32(tensor);
+
+	for (int64_t left = tensor_count(tensor), n; left > 0; left -= n, values += n) {
+		n = left < PIECE ? left : PIECE;
+		if (!all_finite(values, n))
+			return fail_not_finite(module, tensor, err);
+		hash_add(hash, values, (size_t)n * sizeof *values);
 	}
 	return T2L_OK;
 }
 
+/* What the numbers of a module are: its place and shape. */
 static void
-hash_module(struct hash *hash, const struct adapter_module *module)
+hash_place(struct hash *hash, const struct adapter_module *module)
 {
 	uint32_t scale_bits;
 	char line[160], expert[16] = "";
@@ -338,8 +365,6 @@ hash_module(struct hash *hash, const struct adapter_module *module)
 	    module->layer, expert, module_name(module->module), module->rank,
 	    tensor_cols(&module->a), tensor_cols(&module->bt), scale_bits);
 	hash_add(hash, line, (size_t)n);
-	hash_add(hash, module->a.data, (size_t)tensor_count(&module->a) * sizeof(float));
-	hash_add(hash, module->bt.data, (size_t)tensor_count(&module->bt) * sizeof(float));
 }
 
 enum t2l_status
@@ -352,10 +377,10 @@ adapter_seal(struct t2l_adapter *adapter, struct t2l_error *err)
 	for (size_t i = 0; i < adapter->n_modules; i++) {
 		const struct adapter_module *module = &adapter->modules[i];
 
-		if ((status = check_finite(module, &module->a, "A", err)) != T2L_OK ||
-		    (status = check_finite(module, &module->bt, "B", err)) != T2L_OK)
+		hash_place(&hash, module);
+		if ((status = hash_finite(&hash, module, &module->a, err)) != T2L_OK ||
+		    (status = hash_finite(&hash, module, &module->bt, err)) != T2L_OK)
 			return status;
-		hash_module(&hash, module);
 	}
 	if (adapter->facts.gguf_rows)
 		hash_add(&hash, "gguf rows\n", 10);

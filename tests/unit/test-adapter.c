@@ -2,12 +2,14 @@
 
 #include "tests/unit/cmocka-first.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "engine/adapters/lora-table.h"
 #include "engine/formats/safetensors.h"
 #include "tests/golden-path.h"
@@ -131,6 +133,61 @@ numbers_that_are_not_finite_are_refused_by_place(void **state)
 		assert_non_null(strstr(err.message, "B of v_proj of layer 1: number 7"));
 		t2l_adapter_close(adapter);
 	}
+}
+
+/* One module with more numbers than are looked at in one go. */
+static struct t2l_adapter *
+make_long_adapter(int64_t cols)
+{
+	const struct adapter_labels none = { .name = NULL };
+	struct adapter_module module = { .layer = 3, .module = MODULE_Q, .rank = 1, .alpha = 2 };
+	struct t2l_adapter *adapter;
+
+	module.a.shape[1] = module.bt.shape[1] = cols;
+	assert_int_equal(adapter_create(&module, 1, false, &none, &adapter, NULL), T2L_OK);
+	fill_numbers(tensor_f32(&adapter->modules[0].a), cols, 5);
+	fill_numbers(tensor_f32(&adapter->modules[0].bt), cols, 6);
+	return adapter;
+}
+
+static void
+a_number_that_is_not_finite_is_found_wherever_it_is(void **state)
+{
+	static const int64_t places[] = { 0, 15, 16, 4095, 4096, 8191, 8192, 9999, 10004 };
+	struct t2l_adapter *adapter = make_long_adapter(10005);
+	float *values = tensor_f32(&adapter->modules[0].a);
+	struct t2l_error err;
+	char place[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		values[places[i]] = i % 2 == 0 ? NAN : -INFINITY;
+		snprintf(place, sizeof place, "A of q_proj of layer 3: number %d is %s",
+		    (int)places[i], i % 2 == 0 ? "not a number" : "infinite");
+		assert_int_equal(adapter_seal(adapter, &err), T2L_EFORMAT);
+		assert_non_null(strstr(err.message, place));
+		values[places[i]] = i % 2 == 0 ? FLT_MAX : -FLT_MAX;
+		assert_int_equal(adapter_seal(adapter, &err), T2L_OK);
+	}
+	t2l_adapter_close(adapter);
+}
+
+static void
+the_hash_is_of_place_shape_and_numbers(void **state)
+{
+	static const char line[] = "3 q_proj 1 10005 10005 40000000\n"; /* 2.0 in hex */
+	struct t2l_adapter *adapter = make_long_adapter(10005);
+	char bytes[sizeof line - 1 + 2 * 10005 * sizeof(float)], expected[HASH_HEX_SIZE];
+
+	(void)state;
+	memcpy(bytes, line, sizeof line - 1);
+	memcpy(bytes + sizeof line - 1, tensor_f32(&adapter->modules[0].a), 10005 * sizeof(float));
+	memcpy(bytes + sizeof line - 1 + 10005 * sizeof(float), tensor_f32(&adapter->modules[0].bt),
+	    10005 * sizeof(float));
+	hash_sha256_hex(bytes, sizeof bytes, expected);
+	assert_int_equal(adapter_seal(adapter, NULL), T2L_OK);
+	assert_string_equal(adapter->facts.hash, expected);
+	t2l_adapter_close(adapter);
 }
 
 static void
@@ -511,6 +568,8 @@ main(void)
 		TEST(impossible_modules_are_refused_by_name),
 		TEST(a_module_that_is_there_twice_is_refused),
 		TEST(numbers_that_are_not_finite_are_refused_by_place),
+		TEST(a_number_that_is_not_finite_is_found_wherever_it_is),
+		TEST(the_hash_is_of_place_shape_and_numbers),
 		TEST(the_hash_follows_the_effect_not_the_labels),
 		TEST(a_relabelled_copy_outlives_its_original),
 		TEST(tensors_have_pefts_names_and_shapes),
