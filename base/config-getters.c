@@ -202,18 +202,11 @@ config_required(const struct config_value *table, const char *key, struct config
 static const char *
 nearest(const char *unknown, const char *const *known)
 {
-	const char *best = NULL;
-	size_t least = strlen(unknown) / 3 + 2;
+	struct nearest meant = nearest_to(unknown);
 
-	for (; *known != NULL; known++) {
-		size_t d = edit_distance(unknown, *known);
-
-		if (d < least) {
-			least = d;
-			best = *known;
-		}
-	}
-	return best;
+	for (; *known != NULL; known++)
+		nearest_try(&meant, *known);
+	return meant.best;
 }
 
 static bool

@@ -33,3 +33,20 @@ edit_distance(const char *a, const char *b)
 	}
 	return row[n_b];
 }
+
+struct nearest
+nearest_to(const char *written)
+{
+	return (struct nearest){ .written = written, .least = strlen(written) / 3 + 2 };
+}
+
+void
+nearest_try(struct nearest *nearest, const char *name)
+{
+	size_t distance = edit_distance(nearest->written, name);
+
+	if (distance < nearest->least) {
+		nearest->least = distance;
+		nearest->best = name;
+	}
+}

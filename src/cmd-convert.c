@@ -48,9 +48,14 @@ convert_hypernet(struct context *ctx, const struct conversion *conversion, const
     const char *output, const struct options *opt)
 {
 	const char *precision = export_precision(opt);
+	const char *dot = strrchr(output, '.');
 	struct t2l_error err;
 	cJSON *object;
 
+	if (option_text(opt, "to") != NULL || (dot != NULL && strcmp(dot, ".gguf") == 0))
+		return context_usage(ctx,
+		    "'%s' is %s, which becomes %s and nothing else (--to is for adapters)", source,
+		    conversion->from, conversion->to);
 	if (t2l_hypernet_convert(source, output, precision != NULL ? precision : "fp32", &err) !=
 	    T2L_OK)
 		return context_fail_error(ctx, &err);

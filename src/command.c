@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/edit-distance.h"
 #include "src/command.h"
 #include "src/help.h"
 #include "src/options.h"
@@ -82,6 +83,25 @@ wants_help(int argc, const char *const *argv)
 	return argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
 }
 
+/* WORD is none of TABLE's; BEHIND: the command whose subcommand it was to be, or "". */
+static int
+no_command(
+    struct context *ctx, const struct command *const *table, const char *behind, const char *word)
+{
+	const bool option = word[0] == '-';
+	struct nearest meant = nearest_to(word);
+
+	for (; *table != NULL; table++)
+		nearest_try(&meant, (*table)->name);
+	return context_usage(ctx, "there is no %s'%s%s%s'%s%s%s",
+	    option		? "option "
+	    : behind[0] == '\0' ? "command "
+				: "",
+	    behind, behind[0] != '\0' ? " " : "", word,
+	    meant.best != NULL ? "; did you mean '" : "", meant.best != NULL ? meant.best : "",
+	    meant.best != NULL ? "'?" : "");
+}
+
 static int
 run_one(struct context *ctx, int argc, const char *const *argv)
 {
@@ -91,10 +111,8 @@ run_one(struct context *ctx, int argc, const char *const *argv)
 	const struct command *command = command_find(argc, argv, &n_words);
 	struct options *options;
 
-	if (command == NULL) {
-		context_usage(ctx, "there is no command '%s'", argc > 0 ? argv[0] : "");
-		return 2;
-	}
+	if (command == NULL)
+		return no_command(ctx, commands, "", argc > 0 ? argv[0] : "");
 	full_name(n_words, argv, name, sizeof name);
 	ctx->command = name;
 	if (command->run == NULL) {
@@ -102,7 +120,7 @@ run_one(struct context *ctx, int argc, const char *const *argv)
 			help_command(ctx, command, name);
 			status = 0;
 		} else if (n_words < argc) {
-			status = context_usage(ctx, "there is no '%s %s'", name, argv[n_words]);
+			status = no_command(ctx, command->subcommands, name, argv[n_words]);
 		} else {
 			status = context_usage(ctx, "what of it? One of its commands is wanted");
 		}

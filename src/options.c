@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/edit-distance.h"
 #include "src/command.h"
 #include "src/options.h"
 #include "src/settings.h"
@@ -61,6 +62,21 @@ value_of(const struct options *options, const char *name)
 
 	assert(value != NULL);
 	return value;
+}
+
+static void
+unknown_option(struct context *ctx, const struct options *options, const char *word, size_t n)
+{
+	char written[EDIT_DISTANCE_MAX_BYTES + 2];
+	struct nearest meant;
+
+	snprintf(written, sizeof written, "%.*s", (int)n, word);
+	meant = nearest_to(written);
+	for (size_t i = 0; i < options->n_values; i++)
+		nearest_try(&meant, options->values[i].spec->name);
+	context_usage(ctx, "unknown option --%.*s%s%s%s", (int)n, word,
+	    meant.best != NULL ? "; did you mean --" : "", meant.best != NULL ? meant.best : "",
+	    meant.best != NULL ? "?" : "");
 }
 
 /* ---- values ---- */
@@ -223,7 +239,7 @@ parse_long(struct context *ctx, struct options *options, struct line *line, cons
 	if (off)
 		value = find_long(options, word + 3, n - 3);
 	if (value == NULL || (off && value->spec->type != OPTION_FLAG)) {
-		context_usage(ctx, "unknown option --%.*s", (int)n, word);
+		unknown_option(ctx, options, word, n);
 		return false;
 	}
 	if (value->spec->type != OPTION_FLAG)
@@ -329,15 +345,19 @@ fill_in(struct context *ctx, struct options *options)
 }
 
 static bool
-count_fits(struct context *ctx, const struct command *command, size_t n)
+count_fits(struct context *ctx, const struct command *command, const struct options *options)
 {
+	const size_t n = options->n_arguments;
+
 	if (n >= (size_t)command->min_arguments &&
 	    (command->max_arguments < 0 || n <= (size_t)command->max_arguments))
 		return true;
 	if (n < (size_t)command->min_arguments)
 		context_usage(ctx, "%s is wanted", command->arguments);
 	else
-		context_usage(ctx, "too many words%s%s", command->arguments ? ": usage is " : "",
+		context_usage(ctx, "'%s' is one word too many%s%s",
+		    options->arguments[command->max_arguments],
+		    command->arguments ? ": usage is " : "; only options are taken",
 		    command->arguments ? command->arguments : "");
 	return false;
 }
@@ -377,7 +397,7 @@ options_parse(struct context *ctx, const struct command *command, int argc, cons
 	}
 	/* --help must work on an otherwise unfinished line. */
 	if (!option_flag(options, "help") &&
-	    (!count_fits(ctx, command, options->n_arguments) || !nothing_excluded(ctx, options) ||
+	    (!count_fits(ctx, command, options) || !nothing_excluded(ctx, options) ||
 		!fill_in(ctx, options))) {
 		options_free(options);
 		return NULL;

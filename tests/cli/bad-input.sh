@@ -301,7 +301,23 @@ an_interrupt_is_told_by_the_exit_status() {
 	empty_but
 }
 
-run_tests missing_files_are_named empty_descriptions_are_refused a_megabyte_of_description_is_read \
+what_was_meant_is_guessed() {
+	ends 2 genrate --task x
+	says err "'genrate'" "'generate'?"
+	ends 2 generate --taks x
+	says err --taks '--task?'
+	ends 2 catalog lst
+	says err "'list'?"
+	ends 2 --verison
+	says err "no option '--verison'"
+	ends 2 xyzzy
+	if grep -q 'did you mean' err; then exit 1; fi
+	ends 2 generate 'double the word'
+	says err "'double the word'" 'one word too many'
+	empty_but
+}
+
+run_tests what_was_meant_is_guessed missing_files_are_named empty_descriptions_are_refused a_megabyte_of_description_is_read \
 	text_that_is_not_unicode_is_refused wrong_usage_ends_with_two values_out_of_range_are_refused \
 	damaged_adapters_are_refused damaged_peft_directories_are_refused \
 	the_wrong_kind_of_file_is_refused another_base_is_told_apart \

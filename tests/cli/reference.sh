@@ -25,6 +25,10 @@ a_converted_checkpoint_makes_the_same_adapters() {
 	cmp L_recon_zscore.hashes own.safetensors.hashes
 	ends 1 convert "$checkpoint" own.safetensors
 	says err own.safetensors --force
+	ends 2 convert "$checkpoint" own.gguf
+	ends 2 convert "$checkpoint" other --to gguf
+	says err --to .safetensors
+	[ ! -e own.gguf ] && [ ! -e other ]
 	ends 0 convert "$checkpoint" own.safetensors --force --precision fp16
 	ends 0 generate --model own.safetensors --embedding "$checkpoint/golden.safetensors" --output half
 }
