@@ -321,18 +321,15 @@ take_output(struct plan *plan)
 
 /* ---- running ---- */
 
-/* Where t2l_train() writes its log. */
+/* OUTPUT.ENDING, where t2l_train() has its log and its checkpoint. */
 static void
-log_path(const struct t2l_train_options *train, char *path, size_t size)
+path_beside(const struct t2l_train_options *train, const char *ending, char *path, size_t size)
 {
 	size_t n = strlen(train->output);
 
 	while (n > 1 && train->output[n - 1] == '/')
 		n--;
-	if (train->log != NULL)
-		snprintf(path, size, "%s", train->log);
-	else
-		snprintf(path, size, "%.*s.train-log.jsonl", (int)n, train->output);
+	snprintf(path, size, "%.*s.%s", (int)n, train->output, ending);
 }
 
 static int
@@ -340,7 +337,10 @@ plot(struct plan *plan)
 {
 	char path[PATH_MAX];
 
-	log_path(&plan->train, path, sizeof path);
+	if (plan->train.log != NULL)
+		snprintf(path, sizeof path, "%s", plan->train.log);
+	else
+		path_beside(&plan->train, "train-log.jsonl", path, sizeof path);
 	return loss_plot(plan->ctx, path) ? 0 : 1;
 }
 
@@ -377,6 +377,20 @@ keep(struct plan *plan)
 	return 0;
 }
 
+/* A run from the start would write over what an interrupted one left. */
+static void
+note_checkpoint(const struct plan *plan)
+{
+	char path[PATH_MAX];
+
+	path_beside(&plan->train, "checkpoint", path, sizeof path);
+	if (!plan->train.resume && access(path, F_OK) == 0)
+		note(plan->ctx,
+		    "'%s' is of a run that was stopped: this one begins anew; --resume "
+		    "would go on",
+		    path);
+}
+
 /* Open MPI tells each process its number; alone there is none. */
 static bool
 is_first_process(void)
@@ -411,6 +425,8 @@ run_training(struct plan *plan)
 		    "--distributed only");
 	if (!workplace_engine(ctx, &engine))
 		return 1;
+	if (!silent)
+		note_checkpoint(plan);
 	if (t2l_train(engine, &plan->train, watch, &watcher, &err) != T2L_OK)
 		return context_fail_error(ctx, &err);
 	if (silent)

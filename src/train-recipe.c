@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/config-file.h"
+#include "base/edit-distance.h"
 #include "src/train-recipe.h"
 
 const char *const train_mode_names[] = { "base", "lora", "multi-task", "supervised", "encoder",
@@ -209,6 +210,22 @@ set_other(const char *path, const struct config_value *value, struct t2l_train_o
 }
 
 static bool
+unknown_key(const char *path, const struct config_value *value, struct config_error *error)
+{
+	struct nearest meant = nearest_to(path);
+
+	for (size_t i = 0; i < N_FIELDS; i++)
+		nearest_try(&meant, fields[i].key);
+	for (size_t i = 0; other_keys[i] != NULL; i++)
+		nearest_try(&meant, other_keys[i]);
+	/* The table's name and a few letters are alike in most. */
+	if (meant.best == NULL || meant.least > 3)
+		return config_fail(error, value->line, "unknown key '%s'", path);
+	return config_fail(
+	    error, value->line, "unknown key '%s'; did you mean '%s'?", path, meant.best);
+}
+
+static bool
 take_value(
     const struct config_value *value, struct t2l_train_options *options, struct config_error *error)
 {
@@ -226,7 +243,7 @@ take_value(
 	for (size_t i = 0; other_keys[i] != NULL; i++)
 		if (strcmp(other_keys[i], path) == 0)
 			return set_other(path, value, options, error);
-	return config_fail(error, value->line, "unknown key '%s'", path);
+	return unknown_key(path, value, error);
 }
 
 /* What a recipe says twice must agree: the architecture with the mode, the optimiser's name with

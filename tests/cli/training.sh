@@ -294,6 +294,19 @@ options_that_contradict_each_other_are_refused() {
 	[ ! -e never ]
 	ends 0 train "$@" --epochs 2 --json --quiet
 	says out '"steps":4'
+	printf '[model]\nlantent_size = 4\n' >typed.toml
+	ends 1 train "$@" --config typed.toml
+	says err "typed.toml:2" "'model.lantent_size'" "'model.latent_size'?"
+}
+
+an_unfinished_run_is_not_begun_anew_without_a_word() {
+	examples plural.jsonl 12
+	set -- --mode lora --base-model "$base" --dataset plural.jsonl --steps 2 --output begun/
+	: >begun.checkpoint
+	ends 0 train "$@"
+	says err "'begun.checkpoint'" --resume
+	ends 0 train "$@"
+	if grep -q -e --resume err; then exit 1; fi
 }
 
 a_killed_process_ends_the_job_with_a_checkpoint() {
@@ -363,6 +376,7 @@ adapters_of_the_catalog_are_reconstructed() {
 
 run_tests one_adapter_comes_from_a_file_of_examples tasks_are_chosen_by_name \
 	processes_that_do_not_share_are_refused options_that_contradict_each_other_are_refused \
+	an_unfinished_run_is_not_begun_anew_without_a_word \
 	where_no_result_could_go_is_told_at_once descriptions_that_the_encoder_cannot_read_are_refused \
 	a_trained_adapter_goes_into_the_catalog \
 	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
