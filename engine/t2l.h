@@ -457,6 +457,7 @@ struct t2l_hypernet_facts {
 	char modules[256];
 	int64_t n_parameters;
 	int64_t adapter_numbers; /* of each adapter it makes */
+	int adapters_a_pass; /* so many generate_many makes at a time: by their size and the threads */
 	char fingerprint[65];
 };
 /* PATH: a file of ours, or a checkpoint of the reference (SakanaAI/text-to-lora): its directory with

@@ -22,9 +22,6 @@
 
 #define MAX_BATCH_BYTES ((size_t)64 << 20)
 #define DEFAULT_WORKERS 32
-/* Adapters in memory at once hold at most this many numbers (100 MB), twice: one portion is made
- * while the one before is written. */
-#define MAX_PORTION_NUMBERS (INT64_C(24) << 20)
 /* Descriptions embedded at once: enough for the encoder to be bound by its arithmetic, few enough
  * to be interrupted soon. */
 #define TEXTS_AT_ONCE 64
@@ -442,17 +439,16 @@ make_portion(struct run *run, struct portion *portion, const float *embeddings)
 	return fine;
 }
 
+/* What one pass makes: a portion is made while the one before is written. */
 static size_t
 jobs_at_once(const struct run *run)
 {
-	int64_t wanted = option_integer(run->options, "workers");
-	int64_t most = MAX_PORTION_NUMBERS / t2l_hypernet_facts(run->hypernet)->adapter_numbers;
+	size_t wanted = (size_t)option_integer(run->options, "workers");
+	size_t most = (size_t)t2l_hypernet_facts(run->hypernet)->adapters_a_pass;
 
 	if (wanted == 0)
 		wanted = DEFAULT_WORKERS;
-	if (most < 1)
-		most = 1;
-	return (size_t)(wanted < most ? wanted : most);
+	return wanted < most ? wanted : most;
 }
 
 /* Some jobs' embeddings, wherever they are from. */

@@ -13,9 +13,10 @@
 #include "engine/hypernet/network.h"
 #include "engine/models/model.h"
 
-/* Adapters made in one pass hold at most this many numbers (100 MB), so that a long list needs no
- * more memory than a short one. More would not be faster: of a base of 32 layers that is 7 tasks,
- * 224 rows, which the matrix product handles in one strip. */
+/* Adapters made in one pass hold at most this many numbers for each thread (16 MB), so that much of
+ * them is still in the caches when they are hashed and written, and this many (100 MB) in all, so
+ * that a long list needs no more memory than a short one. */
+#define MAX_NUMBERS_A_THREAD (INT64_C(4) << 20)
 #define MAX_NUMBERS_A_PASS (INT64_C(24) << 20)
 #define MAX_TASKS_A_PASS 64
 #define MAX_FINISHERS 16
@@ -122,6 +123,15 @@ numbers_of(const struct hypernet_config *config)
 	return n * config->rank * config->n_layers;
 }
 
+static int
+adapters_a_pass(int64_t numbers, int n_threads)
+{
+	int64_t most = n_threads * MAX_NUMBERS_A_THREAD;
+	int64_t n = (most < MAX_NUMBERS_A_PASS ? most : MAX_NUMBERS_A_PASS) / numbers;
+
+	return n < 1 ? 1 : n > MAX_TASKS_A_PASS ? MAX_TASKS_A_PASS : (int)n;
+}
+
 static void
 fill_facts(struct t2l_hypernet *hypernet, const struct hypernet_origin *origin)
 {
@@ -147,6 +157,8 @@ fill_facts(struct t2l_hypernet *hypernet, const struct hypernet_origin *origin)
 		used += (size_t)snprintf(facts->modules + used, sizeof facts->modules - used,
 		    "%s%s", i > 0 ? "," : "", module_name(config->modules[i]));
 	facts->adapter_numbers = numbers_of(config);
+	facts->adapters_a_pass =
+	    adapters_a_pass(facts->adapter_numbers, t2l_engine_threads(hypernet->engine));
 	for (size_t i = 0; i < network->n_parameters; i++)
 		facts->n_parameters += tensor_count(&network->parameters[i].tensor);
 }
@@ -556,18 +568,14 @@ t2l_hypernet_generate_many(struct t2l_hypernet *hypernet, const float *task_embe
     const char *const *tasks, size_t n, struct t2l_adapter **out, struct t2l_error *err)
 {
 	const size_t size = (size_t)hypernet->facts.embedding_size;
-	int64_t per_pass = MAX_NUMBERS_A_PASS / hypernet->facts.adapter_numbers;
+	const size_t per_pass = (size_t)hypernet->facts.adapters_a_pass;
 	struct t2l_adapter **adapters = calloc(n > 0 ? n : 1, sizeof(struct t2l_adapter *));
 	enum t2l_status status = T2L_OK;
 
 	if (adapters == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
-	if (per_pass < 1)
-		per_pass = 1;
-	if (per_pass > MAX_TASKS_A_PASS)
-		per_pass = MAX_TASKS_A_PASS;
 	for (size_t i = 0, some; i < n && status == T2L_OK; i += some) {
-		some = n - i < (size_t)per_pass ? n - i : (size_t)per_pass;
+		some = n - i < per_pass ? n - i : per_pass;
 		status = generate_some(hypernet, task_embeddings + i * size,
 		    tasks != NULL ? tasks + i : NULL, some, adapters + i, err);
 	}

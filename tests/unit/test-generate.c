@@ -296,6 +296,40 @@ a_wrong_base_is_an_error_that_names_both(void **state)
 	t2l_model_close(model);
 }
 
+/* 4M numbers each: with two threads two a pass, and the last pass has one. */
+static void
+large_adapters_are_made_few_at_a_time(void **state)
+{
+	struct hypernet_config config = llama2_config(8);
+	const struct hypernet_origin origin = { .name = "own" };
+	struct t2l_adapter *all[5], *one;
+	struct t2l_hypernet *hypernet;
+	float embeddings[5 * 8];
+
+	(void)state;
+	config.n_layers = 32;
+	config.rank = 16;
+	config.in[0] = config.out[0] = 4096;
+	hypernet = save_and_open(&config, &origin);
+	assert_int_equal(t2l_hypernet_facts(hypernet)->adapter_numbers, 4 << 20);
+	assert_int_equal(t2l_hypernet_facts(hypernet)->adapters_a_pass, 2);
+	for (int i = 0; i < 5 * 8; i++)
+		embeddings[i] = (float)(i * 7 % 11) - 5;
+	assert_int_equal(
+	    t2l_hypernet_generate_many(hypernet, embeddings, NULL, 5, all, NULL), T2L_OK);
+	for (int i = 0; i < 5; i++) {
+		if (i % 2 == 0) {
+			assert_int_equal(
+			    t2l_hypernet_generate(hypernet, embeddings + 8 * i, NULL, &one, NULL),
+			    T2L_OK);
+			assert_same_numbers(all[i], one, 1e-6);
+			t2l_adapter_close(one);
+		}
+		t2l_adapter_close(all[i]);
+	}
+	t2l_hypernet_close(hypernet);
+}
+
 static struct t2l_encoder *
 open_encoder(void)
 {
@@ -465,6 +499,7 @@ main(void)
 		cmocka_unit_test(many_at_once_are_each_alone),
 		cmocka_unit_test(adapters_outlive_their_hypernet_and_one_another),
 		cmocka_unit_test(an_embedding_that_is_no_number_makes_no_adapter),
+		cmocka_unit_test(large_adapters_are_made_few_at_a_time),
 		cmocka_unit_test(a_wrong_base_is_an_error_that_names_both),
 		cmocka_unit_test(a_wrong_encoder_is_an_error_that_names_both),
 		cmocka_unit_test(a_description_is_embedded_prepared_and_scaled),
