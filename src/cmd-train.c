@@ -528,11 +528,40 @@ tell_plan(struct plan *plan)
 	return workplace_engine(plan->ctx, &engine) ? tell_needs(plan, engine) : 1;
 }
 
+/* What a mode does not look at is told, for it may have been meant for another one. */
+static void
+note_unused(const struct plan *plan)
+{
+	static const struct {
+		const char *option;
+		bool used[T2L_TRAIN_RECONSTRUCTION + 1];
+	} rows[] = {
+		{ "variant", { [T2L_TRAIN_SUPERVISED] = true, [T2L_TRAIN_RECONSTRUCTION] = true } },
+		{ "encoder", { [T2L_TRAIN_SUPERVISED] = true,
+				 [T2L_TRAIN_RECONSTRUCTION] = true,
+				 [T2L_TRAIN_ENCODER] = true } },
+		{ "base-model", { [T2L_TRAIN_SUPERVISED] = true,
+				    [T2L_TRAIN_LORA] = true,
+				    [T2L_TRAIN_MULTI_TASK] = true } },
+		{ "tasks", { [T2L_TRAIN_SUPERVISED] = true,
+			       [T2L_TRAIN_LORA] = true,
+			       [T2L_TRAIN_MULTI_TASK] = true,
+			       [T2L_TRAIN_BASE] = true } },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (option_text(plan->opt, rows[i].option) != NULL &&
+		    !rows[i].used[plan->train.mode] && !option_flag(plan->opt, "prepare"))
+			note(plan->ctx, "--%s changes nothing in mode %s", rows[i].option,
+			    train_mode_names[plan->train.mode]);
+}
+
 static int
 run_plan(struct plan *plan)
 {
 	if (!take_texts(plan))
 		return 2;
+	note_unused(plan);
 	if (option_text(plan->opt, "config") == NULL)
 		suit_one_file(&plan->train);
 	if (!take_numbers(plan) || !take_output(plan))

@@ -292,6 +292,8 @@ options_that_contradict_each_other_are_refused() {
 	ends 2 train "$@" --steps 2 --tag words
 	says err --tag --name
 	[ ! -e never ]
+	ends 0 train "$@" --steps 1 --variant S
+	says err '--variant changes nothing in mode lora'
 	ends 0 train "$@" --epochs 2 --json --quiet
 	says out '"steps":4'
 	printf '[model]\nlantent_size = 4\n' >typed.toml
