@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,20 +10,18 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "base/buffer.h"
-#include "base/file.h"
 #include "src/adapter-checks.h"
 #include "src/adapter-output.h"
 #include "src/command.h"
 #include "src/few-shot.h"
+#include "src/generate-jobs.h"
 #include "src/options.h"
 #include "src/workplace.h"
 
-#define MAX_BATCH_BYTES ((size_t)64 << 20)
 #define DEFAULT_WORKERS 32
-/* Descriptions embedded at once: enough for the encoder to be bound by its arithmetic, few enough
- * to be interrupted soon. */
-#define TEXTS_AT_ONCE 64
+/* Descriptions embedded at once: more would not be faster (of a large encoder some 300 tokens are
+ * bound by the arithmetic), and an interrupt waits for them. */
+#define TEXTS_AT_ONCE 16
 
 static const char *const variant_names[] = { "S", "M", "L", NULL };
 static const char *const size_names[] = { "small", "medium", "large", NULL };
@@ -60,99 +57,6 @@ static const struct option_spec options[] = {
 	{ "config", 0, OPTION_PATH, 0, "settings file (TOML or YAML)" },
 	{ 0 },
 };
-
-/* One task of the run. */
-struct job {
-	char *task, *name, *output; /* name and output may be NULL */
-	size_t line;
-};
-struct jobs {
-	struct job *items;
-	size_t n;
-};
-
-static bool
-add_job(struct context *ctx, struct jobs *jobs, const char *task, const char *name,
-    const char *output, size_t line)
-{
-	struct job *items = realloc(jobs->items, (jobs->n + 1) * sizeof *items);
-
-	if (items != NULL)
-		jobs->items = items;
-	if (items == NULL) {
-		context_fail(ctx, "out of memory");
-		return false;
-	}
-	items[jobs->n++] = (struct job){ strdup(task), name ? strdup(name) : NULL,
-		output ? strdup(output) : NULL, line };
-	return true;
-}
-
-static void
-free_jobs(struct jobs *jobs)
-{
-	for (size_t i = 0; i < jobs->n; i++) {
-		free(jobs->items[i].task);
-		free(jobs->items[i].name);
-		free(jobs->items[i].output);
-	}
-	free(jobs->items);
-}
-
-/* A text member of a JSON line; false when it is there but no text. */
-static bool
-member(const cJSON *object, const char *key, const char **text)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-
-	*text = cJSON_IsString(item) ? item->valuestring : NULL;
-	return item == NULL || cJSON_IsString(item);
-}
-
-static bool
-read_json_line(struct context *ctx, const char *path, struct jobs *jobs, const char *line, size_t n,
-    size_t number)
-{
-	cJSON *object = cJSON_ParseWithLength(line, n);
-	const char *task, *name, *output;
-	bool fine = cJSON_IsObject(object) && member(object, "task", &task) &&
-		    member(object, "name", &name) && member(object, "output", &output) &&
-		    task != NULL;
-
-	if (!fine)
-		context_fail(
-		    ctx, "%s line %zu: an object with a text \"task\" is wanted", path, number);
-	else
-		fine = add_job(ctx, jobs, task, name, output, number);
-	cJSON_Delete(object);
-	return fine;
-}
-
-static bool
-read_batch(struct context *ctx, const char *path, struct jobs *jobs)
-{
-	size_t n, number = 0;
-	char *text = read_whole_file(path, MAX_BATCH_BYTES, &n), *rest = text;
-	bool fine = text != NULL;
-
-	if (!fine)
-		context_fail(ctx, "cannot read '%s': %s", path, strerror(errno));
-	for (char *line; fine && (line = strsep(&rest, "\n")) != NULL;) {
-		size_t length = strlen(line);
-
-		number++;
-		if (length > 0 && line[length - 1] == '\r')
-			line[--length] = '\0';
-		if (line[0] == '{')
-			fine = read_json_line(ctx, path, jobs, line, length, number);
-		else if (line[strspn(line, " \t")] != '\0')
-			fine = add_job(ctx, jobs, line, NULL, NULL, number);
-	}
-	if (fine && jobs->n == 0)
-		fine = (context_fail(ctx, "'%s' holds no task", path), false);
-	free(text);
-	return fine;
-}
 
 /* ---- one run ---- */
 
@@ -203,7 +107,8 @@ slug(const char *task, size_t number, char *name, size_t size)
 
 /* Where this job's adapter is written; false: nowhere. */
 static bool
-output_path(const struct run *run, const struct job *job, size_t index, char *path, size_t size)
+output_path(
+    const struct run *run, const struct generate_job *job, size_t index, char *path, size_t size)
 {
 	char name[64];
 
@@ -243,7 +148,7 @@ check(const struct run *run, const struct t2l_adapter *adapter)
 }
 
 static void
-tell(const struct run *run, const struct job *job, const struct t2l_adapter *adapter,
+tell(const struct run *run, const struct generate_job *job, const struct t2l_adapter *adapter,
     const char *path, const struct kept *kept, double ms)
 {
 	const struct t2l_adapter_facts *facts = t2l_adapter_facts(adapter);
@@ -276,7 +181,7 @@ tell(const struct run *run, const struct job *job, const struct t2l_adapter *ada
 
 struct portion {
 	struct run *run;
-	const struct job *jobs;
+	const struct generate_job *jobs;
 	size_t first, n; /* of all jobs */
 	struct t2l_adapter **adapters;
 	double ms;
@@ -336,7 +241,7 @@ static bool
 keep_and_tell(const struct portion *portion, size_t i)
 {
 	const struct run *run = portion->run;
-	const struct job *job = &portion->jobs[i];
+	const struct generate_job *job = &portion->jobs[i];
 	struct kept kept = { 0 };
 	char path[4096] = "";
 	bool written = output_path(run, job, portion->first + i, path, sizeof path);
@@ -393,7 +298,7 @@ refine(struct run *run, struct t2l_adapter **adapter)
 
 /* EMBEDDINGS of the N jobs' tasks, all at once. */
 static bool
-embed_jobs(struct run *run, const struct job *jobs, size_t n, float *embeddings)
+embed_jobs(struct run *run, const struct generate_job *jobs, size_t n, float *embeddings)
 {
 	const char **tasks = calloc(n, sizeof *tasks);
 	size_t refused = n;
@@ -461,8 +366,8 @@ struct stretch {
 /* Makes the jobs of a stretch, in portions of like size. BEFORE: the portion that is being written;
  * another at the end. */
 static bool
-run_stretch(
-    struct run *run, const struct jobs *jobs, const struct stretch *stretch, struct portion *before)
+run_stretch(struct run *run, const struct generate_jobs *jobs, const struct stretch *stretch,
+    struct portion *before)
 {
 	const size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
 	const size_t at_once = jobs_at_once(run);
@@ -495,7 +400,7 @@ run_stretch(
 }
 
 static int
-run_all(struct run *run, const struct jobs *jobs, const float *given)
+run_all(struct run *run, const struct generate_jobs *jobs, const float *given)
 {
 	const size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
 	const size_t most = jobs->n < TEXTS_AT_ONCE ? jobs->n : TEXTS_AT_ONCE;
@@ -569,19 +474,19 @@ open_things(struct run *run)
 }
 
 static bool
-collect(struct context *ctx, const struct options *opt, struct jobs *jobs)
+collect(struct context *ctx, const struct options *opt, struct generate_jobs *jobs)
 {
 	const char *file = option_text(opt, "batch-file");
 
 	for (size_t i = 0; i < option_count(opt, "task"); i++)
-		if (!add_job(ctx, jobs, option_nth(opt, "task", i), NULL, NULL, 0))
+		if (!generate_jobs_add(ctx, jobs, option_nth(opt, "task", i), NULL, NULL, 0))
 			return false;
-	return file == NULL || read_batch(ctx, file, jobs);
+	return file == NULL || generate_jobs_read(ctx, jobs, file);
 }
 
 /* --examples: read, and (when nothing else says what is wanted) turned into a description. */
 static bool
-take_examples(struct run *run, struct jobs *jobs)
+take_examples(struct run *run, struct generate_jobs *jobs)
 {
 	const char *path = option_text(run->options, "examples");
 	char *task;
@@ -600,7 +505,7 @@ take_examples(struct run *run, struct jobs *jobs)
 		return true;
 	if (!few_shot_describe(&run->few, &task))
 		return false;
-	fine = add_job(run->ctx, jobs, task, NULL, NULL, 0);
+	fine = generate_jobs_add(run->ctx, jobs, task, NULL, NULL, 0);
 	free(task);
 	return fine;
 }
@@ -616,7 +521,7 @@ generate_run(struct context *ctx, const struct options *opt)
 			option_given(opt, "tag") };
 	const char *format = option_text(opt, "format");
 	const char *embedding = option_text(opt, "embedding");
-	struct jobs jobs = { 0 };
+	struct generate_jobs jobs = { 0 };
 	float *given = NULL;
 	int status = 1;
 
@@ -643,7 +548,7 @@ generate_run(struct context *ctx, const struct options *opt)
 			status = context_fail(
 			    ctx, "%zu tasks for the %zu embeddings of '%s'", jobs.n, n, embedding);
 		} else {
-			while (jobs.n < n && add_job(ctx, &jobs, "", NULL, NULL, 0))
+			while (jobs.n < n && generate_jobs_add(ctx, &jobs, "", NULL, NULL, 0))
 				;
 			run.one = jobs.n == 1;
 			if (!run.one && run.output != NULL && mkdir(run.output, 0777) != 0 &&
@@ -656,7 +561,7 @@ generate_run(struct context *ctx, const struct options *opt)
 	}
 	t2l_free(given);
 	few_shot_close(&run.few);
-	free_jobs(&jobs);
+	generate_jobs_free(&jobs);
 	free(run.tags);
 	return status;
 }

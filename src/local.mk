@@ -21,7 +21,7 @@ src_t2l_SOURCES = \
 	src/adapter-tree.c src/adapter-tree.h \
 	src/distil.c src/distil.h src/nearest-task.c src/nearest-task.h \
 	src/lanes.c src/lanes.h \
-	src/few-shot.c src/few-shot.h src/json-lines.c src/json-lines.h src/base64.c src/base64.h \
+	src/few-shot.c src/few-shot.h src/generate-jobs.c src/generate-jobs.h src/json-lines.c src/json-lines.h src/base64.c src/base64.h \
 	src/inspect-model.c src/inspect-model.h \
 	src/repl.c src/repl.h \
 	src/cmd-about.c src/cmd-apply.c src/cmd-batch.c src/cmd-bench.c src/cmd-catalog.c src/cmd-compare.c src/cmd-convert.c \

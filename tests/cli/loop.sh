@@ -94,11 +94,11 @@ a_batch_with_a_wrong_description_is_refused_before_it_is_made() {
 	ends 1 generate --batch-file tasks.txt --workers 1 --output made --json
 	lines out 0
 	says err 'line 4' UTF-8
-	for _ in $(seq 64); do echo 'write the plural'; done >many.txt
+	for _ in $(seq 32); do echo 'write the plural'; done >many.txt
 	cat tasks.txt >>many.txt
 	ends 1 generate --batch-file many.txt --output made --json
-	lines out 64
-	says err 'line 68' UTF-8
+	lines out 32
+	says err 'line 36' UTF-8
 }
 
 a_killed_batch_leaves_whole_files() {
