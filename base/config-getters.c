@@ -2,8 +2,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/config-value.h"
 #include "base/edit-distance.h"
 #include "base/number.h"
@@ -180,6 +182,38 @@ config_list(const struct config_value *table, const char *key, enum config_kind 
 			return wrong_kind(value->children[i], config_kind_name(items), error);
 	}
 	*out = value;
+	return true;
+}
+
+bool
+config_words(
+    const struct config_value *table, const char *key, const char **out, struct config_error *error)
+{
+	const struct config_value *list = config_get(table, key);
+	struct config_value *own;
+	struct buffer words = { 0 };
+
+	if (list == NULL || list->kind != CONFIG_LIST)
+		return config_string(table, key, out, error);
+	if (!config_list(table, key, CONFIG_STRING, &list, error))
+		return false;
+	for (size_t i = 0; i < list->n_children; i++) {
+		const char *word = list->children[i]->string;
+
+		if (word[0] == '\0' || strchr(word, ',') != NULL) {
+			buffer_free(&words);
+			return config_fail(error, list->line,
+			    "'%s' holds a word that is empty or has a comma", key);
+		}
+		buffer_text(&words, i > 0 ? "," : "");
+		buffer_text(&words, word);
+	}
+	own = config_child((struct config_value *)table, key);
+	free(own->string);
+	own->string = buffer_take(&words);
+	if (own->string == NULL)
+		return config_fail(error, list->line, "out of memory");
+	*out = own->string;
 	return true;
 }
 

@@ -91,6 +91,10 @@ bool config_number(const struct config_value *table, const char *key, double min
 /* Points into the tree. */
 bool config_string(const struct config_value *table, const char *key, const char **out,
     struct config_error *error);
+/* The same of "a,b" and of ["a", "b"], which is joined in the tree; empty words and such with a
+ * comma inside are refused there. */
+bool config_words(const struct config_value *table, const char *key, const char **out,
+    struct config_error *error);
 /* One of NAMES (NULL-terminated): its index. */
 bool config_choice(const struct config_value *table, const char *key, const char *const *names,
     int *out, struct config_error *error);

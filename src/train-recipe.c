@@ -23,6 +23,7 @@ static const char *const optimizer_names[] = { "adamw", "muon", NULL };
 
 enum field_type {
 	FIELD_TEXT,
+	FIELD_WORDS,
 	FIELD_INT,
 	FIELD_INT64,
 	FIELD_UINT64,
@@ -55,7 +56,7 @@ static const struct field fields[] = {
 	{ "model.variant", FIELD_TEXT, AT(variant), .choices = train_variant_names },
 	{ "model.offset", FIELD_TEXT, AT(offset) },
 	{ "model.learn_offset", FIELD_BOOL, AT(learn_offset) },
-	{ "model.target_modules", FIELD_TEXT, AT(modules) },
+	{ "model.target_modules", FIELD_WORDS, AT(modules) },
 	{ "model.rank", FIELD_INT, AT(rank), 1, 256 },
 	{ "model.lora_alpha", FIELD_FLOAT, AT(lora_alpha), 1e-3, 1e6 },
 	{ "model.use_rslora", FIELD_BOOL, AT(use_rslora) },
@@ -102,7 +103,7 @@ static const struct field fields[] = {
 	{ "data.dataset", FIELD_TEXT, AT(suite) },
 	{ "data.adapters", FIELD_TEXT, AT(adapters_path) },
 	{ "data.max_tokens", FIELD_INT, AT(max_tokens), 0, 1 << 24 },
-	{ "data.tasks", FIELD_TEXT, AT(tasks) },
+	{ "data.tasks", FIELD_WORDS, AT(tasks) },
 	{ "data.descriptions", FIELD_INT, AT(descriptions), 0, 1e6 },
 	{ "data.base_model", FIELD_TEXT, AT(base_model) },
 	{ "data.encoder", FIELD_TEXT, AT(encoder) },
@@ -152,6 +153,8 @@ set_field(const struct field *field, const struct config_value *value,
 			return false;
 		*(unsigned *)at = (unsigned)index;
 		return true;
+	case FIELD_WORDS:
+		return config_words(table, value->key, at, error);
 	case FIELD_TEXT:
 		if (field->choices != NULL && !choose(value, field->choices, &index, error))
 			return false;

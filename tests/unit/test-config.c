@@ -119,6 +119,36 @@ what_is_wrong_is_said_with_path_and_line(void **state)
 }
 
 static void
+words_are_a_list_or_divided_by_commas(void **state)
+{
+	static const char text[] =
+	    "one = \"a,b\"\ntwo = [\"a\", \"b\"]\nnone = []\nbad = [\"a,b\"]\n"
+	    "worse = [1]\n";
+	struct config_error error;
+	struct config_value *words = toml_parse(text, strlen(text), &error);
+	const char *out = NULL;
+
+	(void)state;
+	assert_non_null(words);
+	assert_true(config_words(words, "one", &out, &error));
+	assert_string_equal(out, "a,b");
+	for (int again = 0; again < 2; again++) {
+		assert_true(config_words(words, "two", &out, &error));
+		assert_string_equal(out, "a,b");
+	}
+	assert_true(config_words(words, "none", &out, &error));
+	assert_string_equal(out, "");
+	out = NULL;
+	assert_true(config_words(words, "absent", &out, &error));
+	assert_null(out);
+	assert_false(config_words(words, "bad", &out, &error));
+	assert_int_equal(error.line, 4);
+	assert_false(config_words(words, "worse", &out, &error));
+	assert_int_equal(error.line, 5);
+	config_free(words);
+}
+
+static void
 an_unknown_key_is_named_with_what_was_meant(void **state)
 {
 	static const char *const known[] = { "step", "rate", "resume", "kind", "ranks", "words",
@@ -166,6 +196,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_are_a_list_or_divided_by_commas),
 		cmocka_unit_test_setup_teardown(
 		    present_keys_are_read, parse_document, free_document),
 		cmocka_unit_test_setup_teardown(
