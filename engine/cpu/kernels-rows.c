@@ -193,34 +193,45 @@ mix(uint32_t x)
 	return x ^ x >> 16;
 }
 
+/* Y = or += what is kept of N < 2^31 elements of X, of which the first has the lower half LOW of
+ * its index. What is dropped becomes 0 by its bits, so that the loop has no branch. */
+INLINE void
+drop_out(const bool add_to, uint32_t low, int n, const uint32_t keys[2], uint32_t limit,
+    float scale, const float *x, float *y)
+{
+#pragma omp simd
+	for (int j = 0; j < n; j++) {
+		uint32_t r = mix(mix((low + (uint32_t)j) ^ keys[0]) + keys[1]);
+		union {
+			float value;
+			uint32_t bits;
+		} kept = { x[j] * scale };
+
+		kept.bits &= -(uint32_t)(r >= limit);
+		y[j] = add_to ? y[j] + kept.value : kept.value;
+	}
+}
+
 static void
 dropout(uint64_t index, int64_t n, float p, uint64_t seed, const float *x, float *y, bool add_to)
 {
-	uint32_t limit = (uint32_t)((double)p * 0x1p32); /* p < 1 */
-	float scale = 1.0f / (1.0f - p);
+	const uint32_t limit = (uint32_t)((double)p * 0x1p32); /* p < 1 */
+	const float scale = 1.0f / (1.0f - p);
+	int count;
 
-	while (n > 0) {
+	for (; n > 0; index += (uint64_t)count, x += count, y += count, n -= count) {
 		uint32_t low = (uint32_t)index, high = (uint32_t)(index >> 32);
-		uint32_t key = mix((uint32_t)seed + 0x9e3779b9u * high);
-		uint32_t second_key = mix((uint32_t)(seed >> 32) ^ mix(key + high));
-		int64_t left = INT64_C(0x100000000) - low, count = n < left ? n : left;
+		int64_t left = INT64_C(0x100000000) - low; /* with the same upper half */
+		uint32_t keys[2];
 
-		for (int64_t i = 0; i < count; i += 1 << 16) {
-			int part = count - i < 1 << 16 ? (int)(count - i) : 1 << 16;
-			uint32_t base = low + (uint32_t)i;
-
-#pragma omp simd
-			for (int j = 0; j < part; j++) {
-				uint32_t r = mix(mix((base + (uint32_t)j) ^ key) + second_key);
-				float kept = r >= limit ? x[i + j] * scale : 0.0f;
-
-				y[i + j] = add_to ? y[i + j] + kept : kept;
-			}
-		}
-		index += (uint64_t)count;
-		x += count;
-		y += count;
-		n -= count;
+		keys[0] = mix((uint32_t)seed + 0x9e3779b9u * high);
+		keys[1] = mix((uint32_t)(seed >> 32) ^ mix(keys[0] + high));
+		left = left < n ? left : n;
+		count = left < 1 << 16 ? (int)left : 1 << 16;
+		if (add_to)
+			drop_out(true, low, count, keys, limit, scale, x, y);
+		else
+			drop_out(false, low, count, keys, limit, scale, x, y);
 	}
 }
 
