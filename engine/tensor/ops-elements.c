@@ -236,6 +236,7 @@ op_concat_columns(struct ops *ops, struct tensor *const *parts, int n_parts)
 			    (long long)tensor_rows(parts[i]), (long long)tensor_rows(parts[0]));
 		cols += tensor_cols(parts[i]);
 		wanted = wanted || tape_wants(ops, parts[i]);
+		tape_zero_gradient(parts[i]);
 	}
 	y = tape_result(ops, n_parts > 0 ? tensor_rows(parts[0]) : 0, cols, wanted);
 	if (y == NULL)

@@ -31,6 +31,7 @@ run_part(struct ops *ops, loss_body *body, const void *user, struct tensor *resu
 	if (loss != NULL) {
 		tensor_f32(result)[0] = tensor_f32(loss)[0];
 		if (loss->grad != NULL) {
+			tape_zero_gradient(loss);
 			loss->grad[0] += 1;
 			tape_walk(ops);
 		} else {

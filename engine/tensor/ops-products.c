@@ -107,8 +107,11 @@ op_lora(
 	if (!tape_check_unread(ops, "lora", x, y))
 		return NULL;
 	wanted = tape_wants(ops, x) || tape_wants(ops, y);
-	for (int i = 0; i < n_spans; i++)
+	for (int i = 0; i < n_spans; i++) {
 		wanted = wanted || tape_wants(ops, spans[i].a) || tape_wants(ops, spans[i].bt);
+		tape_zero_gradient((struct tensor *)spans[i].a);
+		tape_zero_gradient((struct tensor *)spans[i].bt);
+	}
 	BACKEND(ops, lora, x, spans, n_spans, y);
 	if (!wanted)
 		return y;

@@ -28,6 +28,7 @@ recompute_backward(const struct ops *outer, const struct node *node)
 	ops->recording = true;
 	y = recompute->body(ops, node->x[0], recompute->user);
 	if (y != NULL && y->grad != NULL) {
+		tape_zero_gradient(y);
 		BACKEND(ops, add, tensor_count(y), 1, y->grad, 1, node->y->grad, y->grad);
 		tape_walk(ops);
 	}

@@ -147,8 +147,9 @@ set_shape(struct ops *ops, struct tensor *t, int n_dims, const int64_t *shape)
 	return true;
 }
 
-struct tensor *
-ops_tensor(struct ops *ops, int n_dims, const int64_t *shape, bool with_grad)
+/* With a blank gradient, if any. */
+static struct tensor *
+allocate(struct ops *ops, int n_dims, const int64_t *shape, bool with_grad)
 {
 	struct tensor *t;
 	size_t bytes;
@@ -164,10 +165,20 @@ ops_tensor(struct ops *ops, int n_dims, const int64_t *shape, bool with_grad)
 	t->dtype = DTYPE_F32;
 	t->data = arena_alloc(ops->arena, bytes);
 	if (t->data != NULL && with_grad)
-		t->grad = arena_alloc_zero(ops->arena, bytes);
+		t->grad = arena_alloc(ops->arena, bytes);
+	t->grad_blank = with_grad;
 	if (t->data == NULL || (with_grad && t->grad == NULL))
 		return tape_fail(
 		    ops, T2L_ENOMEM, "out of memory for activations (%zu bytes more)", bytes);
+	return t;
+}
+
+struct tensor *
+ops_tensor(struct ops *ops, int n_dims, const int64_t *shape, bool with_grad)
+{
+	struct tensor *t = allocate(ops, n_dims, shape, with_grad);
+
+	tape_zero_gradient(t);
 	return t;
 }
 
@@ -204,6 +215,7 @@ op_view(struct ops *ops, struct tensor *x, int64_t offset, int n_dims, const int
 		return tape_fail(ops, T2L_EINVAL,
 		    "view: %lld elements from %lld on do not lie in a tensor of %lld",
 		    (long long)tensor_count(view), (long long)offset, (long long)tensor_count(x));
+	tape_zero_gradient(x);
 	view->data = tensor_f32(x) + offset;
 	view->grad = x->grad != NULL ? x->grad + offset : NULL;
 	return view;
@@ -219,8 +231,10 @@ ops_backward(struct ops *ops, struct tensor *loss, float scale, struct t2l_error
 			tape_fail(ops, T2L_EINVAL, "backward: the loss is not a scalar");
 		else if (loss->grad == NULL)
 			tape_fail(ops, T2L_EINVAL, "backward: the loss depends on no parameter");
-		else
+		else {
+			tape_zero_gradient(loss);
 			loss->grad[0] += scale;
+		}
 	}
 	tape_walk(ops);
 	return ops_status(ops, err);
@@ -231,8 +245,13 @@ ops_backward(struct ops *ops, struct tensor *loss, float scale, struct t2l_error
 void
 tape_walk(struct ops *ops)
 {
-	for (struct node *node = ops->last; node != NULL && tape_ready(ops); node = node->previous)
+	for (struct node *node = ops->last; node != NULL && tape_ready(ops);
+	     node = node->previous) {
+		tape_zero_gradient(node->y);
+		for (int i = 0; i < NODE_MAX_INPUTS; i++)
+			tape_zero_gradient(node->x[i]);
 		node->backward(ops, node);
+	}
 	ops->last = NULL;
 }
 
@@ -369,16 +388,25 @@ tape_wants(const struct ops *ops, const struct tensor *x)
 	return ops->recording && x != NULL && x->grad != NULL;
 }
 
+void
+tape_zero_gradient(struct tensor *x)
+{
+	if (x == NULL || !x->grad_blank)
+		return;
+	memset(x->grad, 0, (size_t)tensor_count(x) * sizeof(float));
+	x->grad_blank = false;
+}
+
 struct tensor *
 tape_result(struct ops *ops, int64_t rows, int64_t cols, bool with_grad)
 {
-	return ops_tensor(ops, 2, (const int64_t[]){ rows, cols }, with_grad);
+	return allocate(ops, 2, (const int64_t[]){ rows, cols }, with_grad);
 }
 
 struct tensor *
 tape_result_like(struct ops *ops, const struct tensor *x, bool with_grad)
 {
-	return ops_tensor(ops, x->n_dims, x->shape, with_grad);
+	return allocate(ops, x->n_dims, x->shape, with_grad);
 }
 
 bool

@@ -7,6 +7,11 @@
  *
  * A backward function adds into the gradients of its inputs. It may read the values of the
  * inputs but never those of its result: op_lora changes them in place afterwards.
+ *
+ * The gradient of a result is zeroed when the walk back first comes to it (grad_blank until then),
+ * so that it goes from there to who adds into it by way of the cache. A node's result and inputs
+ * are zeroed before its backward function runs; who keeps a gradient elsewhere (a view, a list)
+ * calls tape_zero_gradient() when the operation is recorded.
  */
 #ifndef ENGINE_TENSOR_TAPE_H
 #define ENGINE_TENSOR_TAPE_H
@@ -67,7 +72,10 @@ bool tape_check_unread(
 /* True when recording and X (may be NULL) has a gradient. */
 bool tape_wants(const struct ops *ops, const struct tensor *x);
 
-/* An uninitialised [rows, cols] result; a result of X's shape. */
+/* X's gradient (X and it may be NULL) holds nothing yet: then zeros. */
+void tape_zero_gradient(struct tensor *x);
+
+/* An uninitialised [rows, cols] result; a result of X's shape. Gradients are blank. */
 struct tensor *tape_result(struct ops *ops, int64_t rows, int64_t cols, bool with_grad);
 struct tensor *tape_result_like(struct ops *ops, const struct tensor *x, bool with_grad);
 

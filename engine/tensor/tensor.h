@@ -11,6 +11,7 @@
 #ifndef ENGINE_TENSOR_TENSOR_H
 #define ENGINE_TENSOR_TENSOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/tensor/dtype.h"
@@ -23,6 +24,7 @@ struct tensor {
 	int64_t shape[TENSOR_MAX_DIMS];
 	void *data;
 	float *grad;
+	bool grad_blank; /* grad is not zeroed yet: tape.h */
 };
 
 static inline int64_t
