@@ -290,6 +290,30 @@ take_query(struct plan *plan)
 	return plan->adapters != NULL;
 }
 
+/* A name that is taken, or none, is told before hours of training, not after. */
+static bool
+name_can_be_given(const struct plan *plan, const char *name)
+{
+	struct store_adapter *there = NULL;
+	struct store *store;
+
+	if (!workplace_store(plan->ctx, &store))
+		return false;
+	if (store_check_name(store, name) != STORE_OK) {
+		context_fail(plan->ctx, "%s", store_error(store));
+		return false;
+	}
+	if (store_find(store, name, &there) != STORE_OK || strcmp(there->name, name) != 0) {
+		store_free(there);
+		return true;
+	}
+	context_fail(plan->ctx,
+	    "the name '%s' is taken by adapter %lld; choose another, or rename that one", name,
+	    (long long)there->id);
+	store_free(there);
+	return false;
+}
+
 /* --name without --output: the catalog's copy is the only one that stays. */
 static bool
 take_output(struct plan *plan)
@@ -567,6 +591,9 @@ run_plan(struct plan *plan)
 	if (!take_numbers(plan) || !take_output(plan))
 		return 2;
 	if (!take_query(plan))
+		return 1;
+	if (option_text(plan->opt, "name") != NULL &&
+	    !name_can_be_given(plan, option_text(plan->opt, "name")))
 		return 1;
 	if (option_flag(plan->opt, "check"))
 		return tell_plan(plan);

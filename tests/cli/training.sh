@@ -32,6 +32,11 @@ a_trained_adapter_goes_into_the_catalog() {
 	says out plurals
 	ends 0 catalog show plurals --json
 	says out '"words"' trained
+	ends 1 train --mode lora --base-model "$base" --dataset plural.jsonl --steps 3 --name plurals
+	says err "'plurals' is taken"
+	if grep -q 'training 3/3' err; then exit 1; fi
+	ends 1 train --mode lora --base-model "$base" --dataset plural.jsonl --steps 3 --name base
+	if grep -q 'training 3/3' err; then exit 1; fi
 }
 
 prepared_tokens_give_the_same_adapter() {
