@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "src/adapter-checks.h"
 #include "src/adapter-output.h"
@@ -510,6 +511,23 @@ take_examples(struct run *run, struct generate_jobs *jobs)
 	return fine;
 }
 
+/* Several go into a folder, which does not stay when nothing came of them. */
+static int
+run_into_folder(struct run *run, const struct generate_jobs *jobs, const float *given)
+{
+	bool folder = !run->one && run->output != NULL;
+	bool made = folder && mkdir(run->output, 0777) == 0;
+	int status;
+
+	if (folder && !made && errno != EEXIST)
+		return context_fail(
+		    run->ctx, "cannot make the folder '%s': %s", run->output, strerror(errno));
+	status = run_all(run, jobs, given);
+	if (made && status != 0)
+		rmdir(run->output); /* only when it is empty */
+	return status;
+}
+
 static int
 generate_run(struct context *ctx, const struct options *opt)
 {
@@ -536,6 +554,10 @@ generate_run(struct context *ctx, const struct options *opt)
 		    context_usage(ctx, "--task, --batch-file, --embedding or --examples is wanted");
 	else if (option_given(opt, "refine") && !option_given(opt, "examples"))
 		status = context_usage(ctx, "--refine wants --examples");
+	else if (option_given(opt, "refine-rate") && !option_given(opt, "refine"))
+		status = context_usage(ctx, "--refine-rate is that of --refine");
+	else if (option_given(opt, "candidates") && !option_given(opt, "examples"))
+		status = context_usage(ctx, "--candidates are for --examples to choose from");
 	else if (collect(ctx, opt, &jobs) && open_things(&run) && take_examples(&run, &jobs)) {
 		size_t n = 0;
 		struct t2l_error err;
@@ -551,12 +573,7 @@ generate_run(struct context *ctx, const struct options *opt)
 			while (jobs.n < n && generate_jobs_add(ctx, &jobs, "", NULL, NULL, 0))
 				;
 			run.one = jobs.n == 1;
-			if (!run.one && run.output != NULL && mkdir(run.output, 0777) != 0 &&
-			    errno != EEXIST)
-				status = context_fail(ctx, "cannot make the folder '%s': %s",
-				    run.output, strerror(errno));
-			else
-				status = run_all(&run, &jobs, given);
+			status = run_into_folder(&run, &jobs, given);
 		}
 	}
 	t2l_free(given);

@@ -86,6 +86,6 @@ hypernet_check_words(const struct text_encoder *encoder, const char *task, struc
 		return status;
 	return t2l_fail(err, T2L_EINVAL,
 	    "encoder '%s' knows %zu of the %zu words and signs of this description; say it in a "
-	    "language that the encoder was made for, or give another encoder",
+	    "language that the encoder was made for, or give another encoder and its hypernet",
 	    encoder->facts.name, n_known, n);
 }

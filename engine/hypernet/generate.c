@@ -334,21 +334,6 @@ t2l_hypernet_check(const struct t2l_hypernet *hypernet, const struct t2l_model *
 
 /* ---- description -> embedding ---- */
 
-/* Sentences whose words are not in the vocabulary all have the same embedding. */
-static enum t2l_status
-check_words(const struct t2l_encoder *encoder, const char *task, struct t2l_error *err)
-{
-	size_t n_known, n;
-	enum t2l_status status = text_encoder_count(encoder->text, task, &n_known, &n, err);
-
-	if (status != T2L_OK || (n > 0 && 2 * n_known >= n))
-		return status;
-	return t2l_fail(err, T2L_EINVAL,
-	    "encoder '%s' knows %zu of the %zu words and signs of this description; say it in a "
-	    "language that the encoder was made for, or give another encoder and its hypernet",
-	    encoder->text->facts.name, n_known, n);
-}
-
 /* Whether descriptions from this encoder mean anything to the hypernet. */
 static enum t2l_status
 check_describable(
@@ -371,7 +356,7 @@ prepare(const struct t2l_hypernet *hypernet, const struct t2l_encoder *encoder, 
 				     ? hypernet_prepare_instruction(task, text, err)
 				     : hypernet_prepare_description(task, text, err);
 
-	return status == T2L_OK ? check_words(encoder, task, err) : status;
+	return status == T2L_OK ? hypernet_check_words(encoder->text, task, err) : status;
 }
 
 enum t2l_status

@@ -61,6 +61,24 @@ what_is_damaged_is_named_and_nothing_is_run() {
 	! ls PWNED* 2>/dev/null
 }
 
+no_folder_stays_when_nothing_comes_of_it() {
+	header='{"task_emb":{"dtype":"F32","shape":[2,24],"data_offsets":[0,192]}}'
+	{
+		printf '%b\0\0\0\0\0\0\0%s' "\\0$(printf '%o' ${#header})" "$header"
+		i=0
+		while [ $i -lt 48 ]; do
+			printf '\231\166\226\176' # 1e38
+			i=$((i + 1))
+		done
+	} >far.safetensors
+	ends 1 generate --model "$checkpoint" --embedding far.safetensors --output made
+	says err 'is not a number'
+	[ ! -e made ]
+	mkdir made
+	ends 1 generate --model "$checkpoint" --embedding far.safetensors --output made
+	[ -d made ]
+}
+
 a_description_is_taken_or_not_understood() {
 	while read -r sentence; do
 		ends 0 generate --task "$sentence" --output made.safetensors --json
@@ -85,5 +103,6 @@ a_description_is_taken_or_not_understood() {
 	says err 'line 2' demo-encoder
 }
 
-run_tests a_description_is_taken_or_not_understood a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
+run_tests no_folder_stays_when_nothing_comes_of_it \
+	a_description_is_taken_or_not_understood a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
 	the_text_encoder_is_asked_for_by_name what_is_damaged_is_named_and_nothing_is_run

@@ -125,6 +125,8 @@ examples_choose_a_description_and_refine() {
 	says err 'description by the examples'
 	says out refined: 'held-out examples'
 	ends 2 generate --task x --refine 2 --output never.safetensors
+	ends 2 generate --task x --refine-rate 1 --output never.safetensors
+	ends 2 generate --task x --candidates candidates.txt --output never.safetensors
 }
 
 adapters_are_reconstructed() {
