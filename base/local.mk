@@ -5,7 +5,7 @@ base_libbase_la_LIBADD = $(NETTLE_LIBS) $(UTF8PROC_LIBS) $(YAML_LIBS)
 base_libbase_la_SOURCES = \
 	base/atomic-file.c base/atomic-file.h \
 	base/atomic-folder.c base/atomic-folder.h \
-	base/buffer.c base/buffer.h \
+	base/buffer.c base/buffer.h base/clock.h \
 	base/config-file.c base/config-file.h \
 	base/config-getters.c base/config-value.c base/config-value.h \
 	base/edit-distance.c base/edit-distance.h \

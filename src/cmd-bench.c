@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "src/command.h"
 #include "src/lanes.h"
 #include "src/options.h"
@@ -32,15 +32,6 @@ static const struct option_spec options[] = {
 	{ "precise", 0, OPTION_FLAG, 0, "f32 throughout, no quantised products" },
 	{ 0 },
 };
-
-static double
-seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 /* ---- the memory ---- */
 
@@ -74,7 +65,7 @@ read_once(const uint64_t *buffer, int n, size_t part)
 	struct reader readers[MAX_READERS];
 	pthread_t threads[MAX_READERS];
 	bool started[MAX_READERS];
-	double start = seconds();
+	double start = clock_seconds();
 
 	for (int i = 0; i < n; i++) {
 		readers[i] = (struct reader){ buffer + (size_t)i * part, part, 0 };
@@ -87,7 +78,7 @@ read_once(const uint64_t *buffer, int n, size_t part)
 	for (int i = 0; i < n; i++)
 		if (started[i])
 			pthread_join(threads[i], NULL);
-	return readers[0].sum != 0 ? seconds() - start : 1e9;
+	return readers[0].sum != 0 ? clock_seconds() - start : 1e9;
 }
 
 /* Bytes a second that all threads of the engine together read; the best of a few rounds. 0: there

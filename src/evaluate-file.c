@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/atomic-file.h"
 #include "base/buffer.h"
 #include "src/evaluate-file.h"
+#include "base/clock.h"
 #include "src/json-lines.h"
 #include "src/lanes.h"
 
@@ -111,15 +111,6 @@ take_output(void *user, const struct lane_output *output)
 	return true;
 }
 
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-
 /* Each prompt alone, as a person who waits for it: what a shared batch takes says nothing of that.
  */
 static int
@@ -130,12 +121,12 @@ ask_one_by_one(struct test *test, struct lanes_job *job)
 
 	job->prompts = &one;
 	for (size_t i = 0; i < test->prompts.n && status == 0; i++) {
-		double start = now_ms();
+		double start = clock_ms();
 
 		progress(test->ctx, "answering", (double)i, (double)test->prompts.n, NULL, -1);
 		one.items = &test->prompts.items[i];
 		status = lanes_run(test->ctx, job);
-		test->times_ms[i] = now_ms() - start;
+		test->times_ms[i] = clock_ms() - start;
 	}
 	progress(test->ctx, NULL, -1, 0, NULL, -1);
 	return status;

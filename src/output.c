@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/visible.h"
 #include "base/width.h"
 #include "engine/t2l.h"
@@ -147,15 +147,6 @@ context_usage(struct context *ctx, const char *format, ...)
 #define BAR_CELLS 24
 #define REDRAW_S 0.1
 
-static double
-now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void
 progress(
     struct context *ctx, const char *what, double done, double all, const char *unit, double eta_s)
@@ -171,7 +162,7 @@ progress(
 		ctx->bar_shown = false;
 		return;
 	}
-	now = now_s();
+	now = clock_seconds();
 	if (ctx->bar_shown && now - ctx->bar_drawn_s < REDRAW_S && done < all)
 		return;
 	ctx->bar_drawn_s = now;

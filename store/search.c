@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "store/internal.h"
 
 static const struct {
@@ -149,19 +149,10 @@ search_into(struct store *store, const struct store_query *query, struct store_a
 	return fetch_sorted(store, query, false, page);
 }
 
-static double
-monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
-
 enum store_status
 store_search(struct store *store, const struct store_query *query, struct store_adapters **out)
 {
-	double start = monotonic_ms();
+	double start = clock_ms();
 	struct store_adapters *page = result_new(store, sizeof *page);
 	enum store_status status;
 
@@ -177,7 +168,7 @@ store_search(struct store *store, const struct store_query *query, struct store_
 		store_free(page);
 		return status;
 	}
-	page->elapsed_ms = monotonic_ms() - start;
+	page->elapsed_ms = clock_ms() - start;
 	*out = page;
 	return STORE_OK;
 }

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/number.h"
 #include "ui/compare.h"
 
@@ -24,21 +24,12 @@ struct lane_make {
 	struct t2l_error err;
 };
 
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-
 static enum t2l_status
 generate(const struct workbench_host *host, struct lane_make *make)
 {
 	int size = t2l_hypernet_facts(host->hypernet)->embedding_size;
 	float *embedding = malloc((size_t)size * sizeof *embedding);
-	double start = now_ms();
+	double start = clock_ms();
 	enum t2l_status status;
 
 	if (embedding == NULL) {
@@ -53,7 +44,7 @@ generate(const struct workbench_host *host, struct lane_make *make)
 		status = t2l_hypernet_generate(
 		    host->hypernet, embedding, make->task, &make->adapter, &make->err);
 	free(embedding);
-	make->ms = now_ms() - start;
+	make->ms = clock_ms() - start;
 	return status;
 }
 

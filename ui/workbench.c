@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <curses.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "base/visible.h"
 #include "ui/frame.h"
@@ -61,10 +61,7 @@ const struct binding frame_bindings[] = {
 int64_t
 workbench_now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)clock_ms();
 }
 
 double

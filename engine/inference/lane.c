@@ -3,18 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/error.h"
-
-double
-lane_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
 
 enum t2l_status
 lane_open(struct lane *lane, size_t index, size_t room, const struct tokenizer *tokenizer,
@@ -114,7 +105,7 @@ lane_begin(struct lane *lane, const struct run_plan *plan)
 static void
 finish(struct lane *lane, const struct run_plan *plan, enum t2l_finish how)
 {
-	double now = lane_clock_ms();
+	double now = clock_ms();
 	const char *rest;
 	size_t n = 0;
 
@@ -225,7 +216,7 @@ lane_take_token(struct lane *lane, const struct run_plan *plan, int32_t id, stru
 	enum t2l_status status;
 
 	if (lane->n_tokens == lane->n_prompt) {
-		lane->first_token_at = lane_clock_ms();
+		lane->first_token_at = clock_ms();
 		lane->result.prefill_ms = lane->first_token_at - plan->start_ms;
 		lane->result.first_token_ms = lane->result.prefill_ms;
 	}

@@ -70,6 +70,4 @@ enum t2l_status lane_take_token(
     struct lane *lane, const struct run_plan *plan, int32_t id, struct t2l_error *err);
 void lane_cancel(struct lane *lane, const struct run_plan *plan);
 
-double lane_clock_ms(void); /* of a clock that only runs forward */
-
 #endif

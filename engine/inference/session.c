@@ -5,6 +5,7 @@
  * still read; base weights are read once for all of them. Lanes with the same adapters lie next
  * to each other, so that an adapter's low-rank part runs once over all its rows.
  */
+#include "base/clock.h"
 #include "engine/t2l.h"
 
 #include <stdatomic.h>
@@ -586,7 +587,7 @@ t2l_session_run(struct t2l_session *session, const struct t2l_run *run,
 		free(plan.stop_ids);
 		return status;
 	}
-	plan.start_ms = lane_clock_ms();
+	plan.start_ms = clock_ms();
 	begin_lanes(session, &plan);
 	while (session->n_live > 0 && status == T2L_OK)
 		status = atomic_load(&session->cancelled) ||

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/atomic-file.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "engine/engine.h"
 #include "engine/error.h"
@@ -85,15 +85,6 @@ deck_deal(struct deck *deck, uint64_t seed, int64_t card)
 		deck->round = round;
 	}
 	return deck->order[card % deck->n];
-}
-
-static double
-now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 bool
@@ -362,7 +353,7 @@ report_step(struct loop *loop, int64_t step)
 {
 	const struct t2l_train_options *options = loop->trainer->options;
 	struct tally *tally = &loop->tally;
-	double now = now_s(), n = (double)tally->steps;
+	double now = clock_seconds(), n = (double)tally->steps;
 	int64_t done = step + 1;
 	struct t2l_train_progress progress = {
 		.step = done,
@@ -455,7 +446,7 @@ run_steps(struct loop *loop, struct t2l_error *err)
 	bool end = ended_early(loop);
 
 	loop->first_step = loop->state.next_step;
-	loop->began_s = loop->tally.began_s = now_s();
+	loop->began_s = loop->tally.began_s = clock_seconds();
 	for (int64_t step = loop->first_step;
 	     step < trainer->options->steps && status == T2L_OK && !end; step++) {
 		engine_lock(trainer->engine);

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/cpu/cpu.h"
 
 #define REPEATS 20
@@ -34,15 +34,6 @@ static const struct workload workloads[] = {
 	{ "packed 40s, 2 kv heads x 2", 2000, 2000, 2, 2, 32, DTYPE_F32, 40, false },
 	{ "packed 40s, 2 kv heads x 2, backward", 2000, 2000, 2, 2, 32, DTYPE_F32, 40, true },
 };
-
-static double
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void *
 new_memory(size_t bytes)
@@ -89,7 +80,7 @@ read_bandwidth(const struct tensor *k, const struct tensor *v, size_t bytes)
 	volatile uint64_t sink;
 
 	for (int repeat = 0; repeat < REPEATS; repeat++) {
-		double start = seconds(), taken;
+		double start = clock_seconds(), taken;
 		uint64_t sum[8] = { 0 };
 
 		for (int t = 0; t < 2; t++) {
@@ -101,7 +92,7 @@ read_bandwidth(const struct tensor *k, const struct tensor *v, size_t bytes)
 		}
 		sink = sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
 		(void)sink;
-		taken = seconds() - start;
+		taken = clock_seconds() - start;
 		fastest = taken < fastest ? taken : fastest;
 	}
 	return (double)bytes / fastest;
@@ -133,14 +124,14 @@ run(const struct backend *backend, const struct workload *w)
 		pairs += end[i] - begin[i];
 	}
 	for (int repeat = 0; repeat < REPEATS; repeat++) {
-		double start = seconds(), taken;
+		double start = clock_seconds(), taken;
 
 		if (w->backward)
 			backend->attention_backward(
 			    backend->state, &q, &k, &v, &shape, out.data, dq, dk, dv);
 		else
 			backend->attention(backend->state, &q, &k, &v, &shape, &out);
-		taken = seconds() - start;
+		taken = clock_seconds() - start;
 		fastest = taken < fastest ? taken : fastest;
 	}
 	printf("%-38s %8.3f ms", w->name, 1e3 * fastest);

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/store.h"
 
 #define DIMS 384
@@ -28,15 +28,6 @@ next_random(void)
 {
 	seed = seed * 1664525 + 1013904223;
 	return seed >> 8;
-}
-
-static double
-monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
 static void
@@ -156,10 +147,10 @@ static double
 ask_once(struct store *store, const struct store_query *query, uint64_t *n_matching)
 {
 	struct store_adapters *page;
-	double start = monotonic_ms(), elapsed;
+	double start = clock_ms(), elapsed;
 
 	check(store, store_search(store, query, &page));
-	elapsed = monotonic_ms() - start;
+	elapsed = clock_ms() - start;
 	*n_matching = page->n_matching;
 	store_free(page);
 	return elapsed;
@@ -222,10 +213,10 @@ ask_all(struct store *store)
 	double start;
 
 	random_vector(values);
-	start = monotonic_ms();
+	start = clock_ms();
 	ask_once(store, &(struct store_query){ .sort = STORE_SORT_NEAREST, .near = &vector }, &n);
 	printf("{\"what\":\"catalog: read all embeddings once\",\"value\":%.1f,\"unit\":\"ms\"}\n",
-	    monotonic_ms() - start);
+	    clock_ms() - start);
 	for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
 		ask(store, questions[i].what, questions[i].query, true);
 		ask(store, questions[i].what, questions[i].query, false);
@@ -240,7 +231,7 @@ main(int argc, char **argv)
 	const char *home = argc > 2 ? argv[2] : mkdtemp(temporary);
 	struct store *store;
 	char message[1024];
-	double start = monotonic_ms();
+	double start = clock_ms();
 	bool filled;
 
 	if (home == NULL ||
@@ -248,8 +239,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "bench-catalog: %s\n", home != NULL ? message : "no folder");
 		return 1;
 	}
-	printf("{\"what\":\"catalog: open\",\"value\":%.2f,\"unit\":\"ms\"}\n",
-	    monotonic_ms() - start);
+	printf("{\"what\":\"catalog: open\",\"value\":%.2f,\"unit\":\"ms\"}\n", clock_ms() - start);
 	filled = store_find(store, "first", &(struct store_adapter *){ NULL }) == STORE_OK;
 	if (!filled)
 		fill(store, n_rows);

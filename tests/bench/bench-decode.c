@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/adapters/adapter.h"
 #include "engine/models/model.h"
 
@@ -26,15 +26,6 @@
 #define N_MEMORY 16 /* tokens after which memory is looked at */
 #define MAX_LANES 8
 #define ROUNDS 3
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void
 check(enum t2l_status status, const struct t2l_error *err)
@@ -84,7 +75,7 @@ memory_rate(int n_threads)
 		return 0;
 	memset(buffer, 1, BUFFER_BYTES);
 	for (int round = 0; round < 6; round++) {
-		double start = now(), rate;
+		double start = clock_seconds(), rate;
 
 		for (int i = 0; i < n_threads; i++) {
 			readers[i] = (struct reader){ buffer + (size_t)i * part, part, 0 };
@@ -94,7 +85,7 @@ memory_rate(int n_threads)
 		read_all(&readers[0]);
 		for (int i = 1; i < n_threads; i++)
 			pthread_join(threads[i], NULL);
-		rate = (double)(part * 8 * (size_t)n_threads) / (now() - start);
+		rate = (double)(part * 8 * (size_t)n_threads) / (clock_seconds() - start);
 		if (rate > best && readers[0].sum != 0)
 			best = rate;
 	}
@@ -340,13 +331,13 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	check(t2l_engine_open(&options, &engine, &err), &err);
 	before = memory_of_process("VmRSS");
-	start = now();
+	start = clock_seconds();
 	check(t2l_model_open(engine, argv[1], &model, &err), &err);
 	printf("%s, %s: %lld parameters, %.0f MB of %s, opened in %.0f ms\n",
 	    t2l_engine_description(engine), model->base->facts.name,
 	    (long long)model->base->facts.n_parameters,
 	    (double)model->base->facts.weight_bytes * 1e-6, model->base->facts.dtype,
-	    (now() - start) * 1e3);
+	    (clock_seconds() - start) * 1e3);
 	report_memory(model, argv[1], before);
 	rate = memory_rate(t2l_engine_threads(engine) < 64 ? t2l_engine_threads(engine) : 64);
 	printf("memory is read at %.1f GB/s\n", rate * 1e-9);

@@ -14,20 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/cpu/cpu.h"
 #include "engine/engine.h"
 #include "engine/hypernet/hypernet.h"
 
 #define TRIALS 5
-
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 static double
 cpu_ms(void)
@@ -46,7 +38,7 @@ struct timing {
 static void
 best_of(struct timing *best, double wall_begin, double cpu_begin)
 {
-	double wall = now_ms() - wall_begin, cpu = cpu_ms() - cpu_begin;
+	double wall = clock_ms() - wall_begin, cpu = cpu_ms() - cpu_begin;
 
 	best->wall_ms = wall < best->wall_ms ? wall : best->wall_ms;
 	best->cpu_ms = cpu < best->cpu_ms ? cpu : best->cpu_ms;
@@ -119,7 +111,7 @@ generate(struct t2l_hypernet *hypernet, const float *embeddings, size_t n)
 	struct t2l_error err;
 
 	for (int trial = 0; trial < TRIALS; trial++) {
-		double wall = now_ms(), cpu = cpu_ms();
+		double wall = clock_ms(), cpu = cpu_ms();
 
 		if (t2l_hypernet_generate_many(hypernet, embeddings, NULL, n, adapters, &err) !=
 		    T2L_OK)
@@ -143,12 +135,12 @@ measure_saving(struct t2l_hypernet *hypernet, const float *embedding)
 	if (t2l_hypernet_generate(hypernet, embedding, "bench", &adapter, &err) != T2L_OK)
 		stop(&err);
 	for (int trial = 0; trial < TRIALS; trial++) {
-		double wall = now_ms(), cpu = cpu_ms();
+		double wall = clock_ms(), cpu = cpu_ms();
 
 		if (adapter_seal(adapter, &err) != T2L_OK)
 			stop(&err);
 		best_of(&sealing, wall, cpu);
-		wall = now_ms();
+		wall = clock_ms();
 		cpu = cpu_ms();
 		if (t2l_adapter_save(adapter, path, &err) != T2L_OK)
 			stop(&err);
@@ -171,10 +163,10 @@ measure(struct t2l_engine *engine, const char *variant, enum dtype dtype, size_t
 	double opening;
 
 	write_checkpoint(variant, dtype, path);
-	opening = now_ms();
+	opening = clock_ms();
 	if (t2l_hypernet_open(engine, path, &hypernet, &err) != T2L_OK)
 		stop(&err);
-	opening = now_ms() - opening;
+	opening = clock_ms() - opening;
 	one = generate(hypernet, embeddings, 1);
 	many = generate(hypernet, embeddings, n_tasks);
 	printf("%-8s %-5s %10lld %8.1f %10.1f %10.1f %10.1f %10.1f\n", variant, dtype_name(dtype),

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "engine/cpu/cpu.h"
 #include "engine/cpu/threads.h"
 
@@ -20,15 +21,6 @@
 #define RUN_SECONDS 5e-4
 #define TRIALS 100
 #define MAX_SECONDS 0.4 /* of all trials of one call, if there were five */
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- what the machine can do ---- */
 
@@ -91,9 +83,10 @@ measure_peak(struct machine *machine)
 	}
 #endif
 	for (int trial = 0; trial < 100; trial++) {
-		double start = now();
+		double start = clock_seconds();
 		thread_pool_run(pool, PEAK_PIECES, 1, run, out);
-		double rate = (double)PEAK_PIECES * PEAK_STEPS * 12 * width * 2 / (now() - start);
+		double rate =
+		    (double)PEAK_PIECES * PEAK_STEPS * 12 * width * 2 / (clock_seconds() - start);
 		machine->flops = fmax(machine->flops, rate);
 	}
 	thread_pool_free(pool);
@@ -145,11 +138,11 @@ measure_bandwidth(struct machine *machine)
 	memset(buffer, 1, BUFFER_BYTES);
 	stream.buffer = buffer;
 	for (int trial = 0; trial < 15; trial++) {
-		double start = now();
+		double start = clock_seconds();
 		thread_pool_run(
 		    pool, (int64_t)BUFFER_BYTES / STREAM_BYTES, 1, read_stream, &stream);
 		machine->bytes_per_s =
-		    fmax(machine->bytes_per_s, (double)BUFFER_BYTES / (now() - start));
+		    fmax(machine->bytes_per_s, (double)BUFFER_BYTES / (clock_seconds() - start));
 	}
 	free(buffer);
 	thread_pool_free(pool);
@@ -175,22 +168,22 @@ seconds_per_call(struct call *call)
 
 	call->run(call);
 	for (;;) {
-		double start = now();
+		double start = clock_seconds();
 		for (int i = 0; i < repeat; i++)
 			call->run(call);
-		double elapsed = now() - start;
+		double elapsed = clock_seconds() - start;
 		if (elapsed > RUN_SECONDS / 2)
 			break;
 		repeat = elapsed > 1e-4 ? (int)(repeat * RUN_SECONDS / elapsed) + 1 : repeat * 10;
 	}
-	begin = now();
+	begin = clock_seconds();
 	for (int trial = 0; trial < TRIALS; trial++) {
-		if (trial >= 5 && now() - begin > MAX_SECONDS)
+		if (trial >= 5 && clock_seconds() - begin > MAX_SECONDS)
 			break;
-		double start = now();
+		double start = clock_seconds();
 		for (int i = 0; i < repeat; i++)
 			call->run(call);
-		best = fmin(best, (now() - start) / repeat);
+		best = fmin(best, (clock_seconds() - start) / repeat);
 	}
 	return best;
 }

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/t2l.h"
 
 #define RUNS 21
@@ -25,15 +25,6 @@
 #define SIZE 4096
 
 extern char **environ;
-
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 static void
 stop(const char *message)
@@ -76,7 +67,7 @@ run(const char *program, char **arguments)
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
 	int status;
-	double start = now_ms();
+	double start = clock_ms();
 
 	if (posix_spawn_file_actions_init(&actions) != 0 ||
 	    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0) != 0 ||
@@ -85,7 +76,7 @@ run(const char *program, char **arguments)
 	posix_spawn_file_actions_destroy(&actions);
 	if (waitpid(pid, &status, 0) != pid || status != 0)
 		stop("the program did not end well");
-	return now_ms() - start;
+	return clock_ms() - start;
 }
 
 static void
@@ -146,15 +137,15 @@ bench_drafts(const char *share)
 		for (int i = 0; i < DRAFTS; i++) {
 			char task[128];
 			struct t2l_adapter *adapter;
-			double start = now_ms(), embedded;
+			double start = clock_ms(), embedded;
 
 			snprintf(task, sizeof task,
 			    "translate the English word to Spanish and write it %d times", i);
 			check(t2l_hypernet_embed(hypernet, encoder, task, embedding, &err), &err);
-			embedded = now_ms();
+			embedded = clock_ms();
 			check(
 			    t2l_hypernet_generate(hypernet, embedding, task, &adapter, &err), &err);
-			both_ms[i] = now_ms() - start;
+			both_ms[i] = clock_ms() - start;
 			embed_ms[i] = embedded - start;
 			generate_ms[i] = both_ms[i] - embed_ms[i];
 			t2l_adapter_close(adapter);

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/cpu/cpu.h"
 #include "engine/hypernet/hypernet.h"
 #include "engine/models/decoder-weights.h"
@@ -37,15 +37,6 @@ struct bench {
 	float embeddings[SEQUENCES * EMBEDDING];
 	struct random random;
 };
-
-static double
-now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void
 check(enum t2l_status status, const struct t2l_error *err)
@@ -231,14 +222,14 @@ run(struct bench *bench, int steps, const enum dtype *dtypes, int n)
 		seconds[i] = checked(malloc((size_t)steps * sizeof **seconds));
 	for (int step = 0; step < (WARM_UP + steps) * n; step++) {
 		int timed = step / n - WARM_UP;
-		double start = now_s();
+		double start = clock_seconds();
 
 		ops_compute(bench->ops, dtypes[step % n]);
 		losses[1] = train_step(bench, step);
 		if (step == 0)
 			losses[0] = losses[1];
 		if (timed >= 0)
-			seconds[step % n][timed] = now_s() - start;
+			seconds[step % n][timed] = clock_seconds() - start;
 	}
 	for (int i = 0; i < n; i++) {
 		report(bench, dtype_name(dtypes[i]), seconds[i], steps, losses);

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/cpu/cpu.h"
 #include "engine/tensor/ops.h"
 
@@ -167,15 +167,6 @@ update(const struct backend *backend, struct model *model, int64_t step)
 	}
 }
 
-static double
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -198,20 +189,20 @@ main(int argc, char **argv)
 		return 1;
 	ops_record(ops, true);
 	for (int step = 0; step <= steps; step++) {
-		double start = seconds(), middle, late, end;
+		double start = clock_seconds(), middle, late, end;
 		struct tensor *loss = forward(ops, &model);
 
-		middle = seconds();
+		middle = clock_seconds();
 		if (ops_backward(ops, loss, 1, &err) != T2L_OK) {
 			fprintf(stderr, "%s\n", err.message);
 			return 1;
 		}
-		late = seconds();
+		late = clock_seconds();
 		if (step == 0 || step == steps)
 			printf("loss %.4f\n", (double)tensor_f32(loss)[0]);
 		update(backend, &model, step + 1);
 		ops_reset(ops);
-		end = seconds();
+		end = clock_seconds();
 		if (step == 0) /* memory is being got */
 			continue;
 		forwards += middle - start;
