@@ -226,6 +226,15 @@ check_metadata(const char *path, const cJSON *metadata, struct t2l_error *err)
 	return T2L_OK;
 }
 
+/* What stands in a cloned repository when the large files were not fetched. */
+static bool
+is_lfs_pointer(const uint8_t *bytes, size_t n)
+{
+	static const char begin[] = "version https://git-lfs.github.com/spec/";
+
+	return n >= sizeof begin - 1 && memcmp(bytes, begin, sizeof begin - 1) == 0;
+}
+
 /* Finds the header's JSON in BYTES[N] and parses it. */
 static enum t2l_status
 parse_header(const uint8_t *bytes, size_t n, const char *path, cJSON **header, size_t *n_header,
@@ -235,8 +244,13 @@ parse_header(const uint8_t *bytes, size_t n, const char *path, cJSON **header, s
 	uint64_t length = 0;
 
 	if (n < LENGTH_BYTES)
-		return t2l_fail(err, T2L_EFORMAT, "%s: %zu bytes are too few for a file of tensors", path,
-		    n);
+		return t2l_fail(
+		    err, T2L_EFORMAT, "%s: %zu bytes are too few for a file of tensors", path, n);
+	if (is_lfs_pointer(bytes, n))
+		return t2l_fail(err, T2L_EFORMAT,
+		    "%s: only Git LFS's pointer to the file; 'git lfs pull' fetches the file "
+		    "itself",
+		    path);
 	for (int i = LENGTH_BYTES - 1; i >= 0; i--)
 		length = length << 8 | bytes[i];
 	if (length > SAFETENSORS_MAX_HEADER)

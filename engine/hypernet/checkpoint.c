@@ -238,7 +238,7 @@ write_numbers(struct safetensors_writer *writer, const struct hypernet_parameter
 			if (!isfinite(chunk[i]) ||
 			    (dtype == DTYPE_F16 && !isfinite(f16_to_f32(f32_to_f16(chunk[i])))))
 				return t2l_fail(err, T2L_EINVAL,
-				    "hypernet: '%s' has a number that %s cannot hold (%g)",
+				    "hypernet: tensor '%s' has a number that %s cannot hold (%g)",
 				    parameter->name, dtype_name(dtype), (double)chunk[i]);
 		}
 		status = safetensors_writer_floats(writer, chunk, some, dtype, err);

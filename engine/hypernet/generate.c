@@ -497,6 +497,8 @@ finish_some(void *argument)
 		    job->tasks != NULL ? job->tasks[i] : NULL, &job->adapters[i], err);
 		if (err->status == T2L_OK)
 			err->status = adapter_seal(job->adapters[i], err);
+		if (err->status == T2L_EFORMAT || err->status == T2L_EINVAL)
+			t2l_context(err, "hypernet '%s'", known(job->hypernet->facts.name));
 	}
 	return NULL;
 }

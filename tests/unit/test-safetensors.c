@@ -112,6 +112,7 @@ lies_about_the_header_are_refused(void **state)
 	static const char huge[] = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF{}";
 	static const char cut[] = "\x40\0\0\0\0\0\0\0{}";
 	struct t2l_error error;
+	static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\n";
 	struct safetensors *st;
 
 	(void)state;
@@ -128,6 +129,9 @@ lies_about_the_header_are_refused(void **state)
 	    safetensors_parse(not_json, sizeof not_json - 1, "x", &st, &error), T2L_EFORMAT);
 	assert_int_equal(safetensors_parse(huge, sizeof huge - 1, "x", &st, &error), T2L_EFORMAT);
 	assert_non_null(strstr(error.message, "no safetensors file"));
+	assert_int_equal(
+	    safetensors_parse(pointer, sizeof pointer - 1, "x", &st, &error), T2L_EFORMAT);
+	assert_non_null(strstr(error.message, "git lfs pull"));
 	assert_int_equal(safetensors_parse(cut, sizeof cut - 1, "x", &st, &error), T2L_EFORMAT);
 	assert_non_null(strstr(error.message, "cut short"));
 }
