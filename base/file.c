@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -126,4 +127,12 @@ read_whole_file(const char *path, size_t limit, size_t *n_out)
 	if (bytes == NULL)
 		errno = ENOMEM;
 	return bytes;
+}
+
+bool
+is_lfs_pointer(const void *bytes, size_t n)
+{
+	static const char begin[] = "version https://git-lfs.github.com/spec/";
+
+	return n >= sizeof begin - 1 && memcmp(bytes, begin, sizeof begin - 1) == 0;
 }

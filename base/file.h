@@ -4,6 +4,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,8 @@ void mapped_file_forget(const struct mapped_file *file, const void *bytes, size_
 /* Fresh memory with all of PATH and a NUL behind it; free() it. N_OUT may be NULL. Pipes work.
  * NULL with errno: EFBIG above LIMIT bytes. */
 char *read_whole_file(const char *path, size_t limit, size_t *n_out);
+
+/* What stands in a cloned repository where Git LFS did not fetch the file. */
+bool is_lfs_pointer(const void *bytes, size_t n);
 
 #endif

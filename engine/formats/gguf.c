@@ -420,6 +420,10 @@ take_preamble(struct cursor *c, struct gguf *gguf, uint64_t *n_tensors, uint64_t
 {
 	uint64_t magic = 0, version = 0;
 
+	if (is_lfs_pointer(c->at, left(c)))
+		return t2l_fail(c->err, T2L_EFORMAT,
+		    "%s: only Git LFS's pointer to the file; 'git lfs pull' fetches the file itself",
+		    c->path);
 	if (left(c) < 24 || gguf_read(c->at, 4) != GGUF_MAGIC)
 		return t2l_fail(c->err, T2L_EFORMAT, "%s: this is no GGUF file", c->path);
 	take(c, 4, &magic);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/visible.h"
 #include "engine/formats/safetensors-header.h"
 
@@ -224,15 +225,6 @@ check_metadata(const char *path, const cJSON *metadata, struct t2l_error *err)
 			    err, T2L_EFORMAT, "%s: metadata '%s' is not a string", path, shown);
 		}
 	return T2L_OK;
-}
-
-/* What stands in a cloned repository when the large files were not fetched. */
-static bool
-is_lfs_pointer(const uint8_t *bytes, size_t n)
-{
-	static const char begin[] = "version https://git-lfs.github.com/spec/";
-
-	return n >= sizeof begin - 1 && memcmp(bytes, begin, sizeof begin - 1) == 0;
 }
 
 /* Finds the header's JSON in BYTES[N] and parses it. */

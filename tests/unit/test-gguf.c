@@ -305,6 +305,8 @@ lies_about_the_header_are_refused(void **state)
 	(void)state;
 	buffer_text(&file, "GGML");
 	check_refused(&file, T2L_EFORMAT, "no GGUF file");
+	buffer_text(&file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\n");
+	check_refused(&file, T2L_EFORMAT, "git lfs pull");
 	put_preamble(&file, 1, 0, 0);
 	check_refused(&file, T2L_EUNSUPPORTED, "version 1");
 	put_preamble(&file, 3u << 24, 0, 0);
