@@ -47,23 +47,35 @@ files_in_folder(void)
 	return n;
 }
 
+/* 0 when PATH and what is in it is gone. */
+static inline int
+remove_tree(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		size_t size = strlen(path) + strlen(entry->d_name) + 2;
+		char *below = malloc(size);
+
+		if (below == NULL)
+			break;
+		snprintf(below, size, "%s/%s", path, entry->d_name);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    unlink(below) != 0) /* a link is not followed */
+			remove_tree(below);
+		free(below);
+	}
+	if (folder != NULL)
+		closedir(folder);
+	return rmdir(path);
+}
+
 static inline int
 remove_temporary_folder(void **state)
 {
-	DIR *folder = opendir(temporary_folder);
-	struct dirent *entry;
-
 	(void)state;
-	while (folder != NULL && (entry = readdir(folder)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-			const char *path = in_folder(entry->d_name);
-
-			if (unlink(path) != 0)
-				rmdir(path);
-		}
-	if (folder != NULL)
-		closedir(folder);
-	return rmdir(temporary_folder);
+	return remove_tree(temporary_folder);
 }
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/atomic-file.h"
 #include "base/file.h"
 #include "engine/t2l.h"
+#include "tests/unit/temporary-folder.h"
 
 /* Under a sanitizer a process is several times as large. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -31,19 +32,7 @@
 #define SANITIZED 0
 #endif
 
-static char folder[] = "/tmp/t2l-compute-XXXXXX";
 static char base[512], encoder[512];
-
-static const char *
-in_folder(const char *name)
-{
-	static char paths[8][512];
-	static unsigned turn;
-	char *path = paths[turn++ % 8];
-
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
-}
 
 /* A task of 24 pairs: a word, and it N times. */
 static void
@@ -77,22 +66,12 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	assert_non_null(mkdtemp(folder));
+	assert_int_equal(make_temporary_folder(NULL), 0);
 	find_models();
 	assert_int_equal(mkdir(in_folder("tasks"), 0777), 0);
 	make_task("tasks/copy", 1, "copy the input\nsay it again\n");
 	make_task("tasks/double", 2, "write it two times\nrepeat the word\n");
 	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	char command[600];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf '%s'", folder);
-	return system(command);
 }
 
 static struct t2l_train_options
@@ -440,7 +419,7 @@ measure(size_t number, bool estimate)
 	child = fork();
 	if (child == 0) {
 		dup2(ends[1], STDOUT_FILENO);
-		execl("/proc/self/exe", "test-training-compute", folder, index,
+		execl("/proc/self/exe", "test-training-compute", temporary_folder, index,
 		    estimate ? "estimate" : "train", (char *)NULL);
 		_exit(1);
 	}
@@ -495,9 +474,9 @@ main(int argc, char **argv)
 	};
 
 	if (argc == 4) {
-		snprintf(folder, sizeof folder, "%s", argv[1]);
+		snprintf(temporary_folder, sizeof temporary_folder, "%s", argv[1]);
 		find_models();
 		answer(&memory_cases[atoi(argv[2])], strcmp(argv[3], "estimate") == 0);
 	}
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, remove_temporary_folder);
 }

@@ -21,21 +21,10 @@
 #include "base/file.h"
 #include "engine/adapters/adapter.h"
 #include "engine/t2l.h"
+#include "tests/unit/temporary-folder.h"
 
-static char folder[] = "/tmp/t2l-modes-XXXXXX";
 static char base[512], encoder[512];
 static struct t2l_engine *engine;
-
-static const char *
-in_folder(const char *name)
-{
-	static char paths[8][512];
-	static unsigned turn;
-	char *path = paths[turn++ % 8];
-
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
-}
 
 static void
 write_text(const char *name, const char *text)
@@ -71,7 +60,7 @@ set_up(void **state)
 	const char *srcdir = getenv("T2L_SRCDIR");
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
+	assert_int_equal(make_temporary_folder(NULL), 0);
 	snprintf(base, sizeof base, "%s/share/models/demo-base", srcdir ? srcdir : ".");
 	snprintf(encoder, sizeof encoder, "%s/share/models/demo-encoder", srcdir ? srcdir : ".");
 	write_examples("copy.jsonl", 24, false);
@@ -90,12 +79,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	char command[600];
-
-	(void)state;
 	t2l_engine_close(engine);
-	snprintf(command, sizeof command, "rm -rf '%s'", folder);
-	return system(command);
+	return remove_temporary_folder(state);
 }
 
 static struct t2l_train_options

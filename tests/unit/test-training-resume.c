@@ -18,22 +18,11 @@
 #include "base/atomic-file.h"
 #include "base/file.h"
 #include "engine/t2l.h"
+#include "tests/unit/temporary-folder.h"
 
 #define STEPS 24
 
-static char folder[] = "/tmp/t2l-resume-XXXXXX";
 static char tokenizer[512];
-
-static const char *
-in_folder(const char *name)
-{
-	static char paths[4][512];
-	static unsigned turn;
-	char *path = paths[turn++ % 4];
-
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
-}
 
 static void
 write_text(const char *name, const char *text)
@@ -47,7 +36,7 @@ make_suite(void **state)
 	const char *srcdir = getenv("T2L_SRCDIR");
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
+	assert_int_equal(make_temporary_folder(NULL), 0);
 	snprintf(tokenizer, sizeof tokenizer, "%s/share/models/demo-base", srcdir ? srcdir : ".");
 	write_text("tasks.jsonl", "{\"id\":\"copy\",\"descriptions\":{\"train\":[\"copy "
 				  "it\"]}}\n{\"id\":\"twice\",\"weight\":2}\n");
@@ -57,22 +46,12 @@ make_suite(void **state)
 	return 0;
 }
 
-static int
-remove_all(void **state)
-{
-	char command[600];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf '%s'", folder);
-	return system(command);
-}
-
 static void
 make_options(struct t2l_train_options *options, const char *output)
 {
 	t2l_train_defaults(options);
 	options->mode = T2L_TRAIN_BASE;
-	options->suite = folder;
+	options->suite = temporary_folder;
 	options->tokenizer = tokenizer;
 	options->output = output;
 	options->hidden_size = 16;
@@ -320,5 +299,5 @@ main(void)
 		cmocka_unit_test(a_rate_of_muon_that_nothing_uses_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, make_suite, remove_all);
+	return cmocka_run_group_tests(tests, make_suite, remove_temporary_folder);
 }
