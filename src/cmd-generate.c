@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "src/adapter-checks.h"
 #include "src/adapter-output.h"
 #include "src/command.h"
@@ -73,15 +73,6 @@ struct run {
 	bool keep, peft, one;
 	struct few_shot few; /* --examples; else its suite is NULL */
 };
-
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
 
 /* Words of the task joined by '-', for a file: "translate-the-english-word". */
 static void
@@ -323,7 +314,7 @@ static bool
 make_portion(struct run *run, struct portion *portion, const float *embeddings)
 {
 	const char **tasks = calloc(portion->n, sizeof *tasks);
-	double began = now_ms();
+	double began = clock_ms();
 	struct t2l_error err;
 	bool fine;
 
@@ -338,7 +329,7 @@ make_portion(struct run *run, struct portion *portion, const float *embeddings)
 	if (fine && t2l_hypernet_generate_many(run->hypernet, embeddings, tasks, portion->n,
 			portion->adapters, &err) != T2L_OK)
 		fine = (context_fail_error(run->ctx, &err), false);
-	portion->ms += (now_ms() - began) / (double)portion->n;
+	portion->ms += (clock_ms() - began) / (double)portion->n;
 	for (size_t i = 0; i < portion->n && fine; i++)
 		fine = refine(run, &portion->adapters[i]) && check(run, portion->adapters[i]);
 	free(tasks);
@@ -415,13 +406,13 @@ run_all(struct run *run, const struct generate_jobs *jobs, const float *given)
 	for (size_t i = 0; i < jobs->n && fine && !atomic_load(run->ctx->cancelled); i += most) {
 		struct stretch stretch = { i, jobs->n - i < most ? jobs->n - i : most, embeddings,
 			0 };
-		double began = now_ms();
+		double began = clock_ms();
 
 		if (given != NULL)
 			stretch.embeddings = given + i * size;
 		else
 			fine = embed_jobs(run, jobs->items + i, stretch.n, embeddings);
-		stretch.ms = (now_ms() - began) / (double)stretch.n;
+		stretch.ms = (clock_ms() - began) / (double)stretch.n;
 		fine = fine && run_stretch(run, jobs, &stretch, &before);
 	}
 	n_done = before.first + before.n;

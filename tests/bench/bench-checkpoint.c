@@ -21,9 +21,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/formats/safetensors-writer.h"
 #include "engine/t2l.h"
 
@@ -34,15 +34,6 @@
 #define MAX_ARGUMENTS 16
 
 extern char **environ;
-
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 static _Noreturn void
 stop(const char *message)
@@ -151,7 +142,7 @@ run(const struct bench *bench, const char *checkpoint, const struct input *input
 	const char *arguments[MAX_ARGUMENTS] = { bench->program, "generate", "--model", checkpoint,
 		"--output", output };
 	posix_spawn_file_actions_t actions;
-	double began = now_ms(), ms;
+	double began = clock_ms(), ms;
 	struct rusage usage;
 	int status;
 	pid_t pid;
@@ -163,7 +154,7 @@ run(const struct bench *bench, const char *checkpoint, const struct input *input
 		0 ||
 	    wait4(pid, &status, 0, &usage) != pid)
 		stop("cannot run the program");
-	ms = now_ms() - began;
+	ms = clock_ms() - began;
 	posix_spawn_file_actions_destroy(&actions);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		stop("the program failed");
