@@ -554,38 +554,38 @@ tell_plan(struct plan *plan)
 
 /* What a mode does not look at is told, for it may have been meant for another one. */
 static void
-note_unused(const struct plan *plan)
+note_unused(const struct plan *plan, const struct config_value *recipe)
 {
-	static const struct {
-		const char *option;
-		bool used[T2L_TRAIN_RECONSTRUCTION + 1];
-	} rows[] = {
-		{ "variant", { [T2L_TRAIN_SUPERVISED] = true, [T2L_TRAIN_RECONSTRUCTION] = true } },
-		{ "encoder", { [T2L_TRAIN_SUPERVISED] = true,
-				 [T2L_TRAIN_RECONSTRUCTION] = true,
-				 [T2L_TRAIN_ENCODER] = true } },
-		{ "base-model", { [T2L_TRAIN_SUPERVISED] = true,
-				    [T2L_TRAIN_LORA] = true,
-				    [T2L_TRAIN_MULTI_TASK] = true } },
-		{ "tasks", { [T2L_TRAIN_SUPERVISED] = true,
-			       [T2L_TRAIN_LORA] = true,
-			       [T2L_TRAIN_MULTI_TASK] = true,
-			       [T2L_TRAIN_BASE] = true } },
+	static const char *const rows[][2] = {
+		{ "variant", "model.variant" },
+		{ "encoder", "data.encoder" },
+		{ "base-model", "data.base_model" },
+		{ "tasks", "data.tasks" },
 	};
+	const enum t2l_train_mode mode = plan->train.mode;
+	struct buffer keys = { 0 };
 
+	if (option_flag(plan->opt, "prepare") || !is_first_process())
+		return;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		if (option_text(plan->opt, rows[i].option) != NULL &&
-		    !rows[i].used[plan->train.mode] && !option_flag(plan->opt, "prepare"))
-			note(plan->ctx, "--%s changes nothing in mode %s", rows[i].option,
-			    train_mode_names[plan->train.mode]);
+		if (option_text(plan->opt, rows[i][0]) != NULL &&
+		    !train_recipe_key_counts(rows[i][1], mode))
+			note(plan->ctx, "--%s changes nothing in mode %s", rows[i][0],
+			    train_mode_names[mode]);
+	if (recipe != NULL)
+		train_recipe_idle_keys(recipe, mode, &keys);
+	if (keys.n > 0)
+		note(plan->ctx, "of the recipe, these change nothing in mode %s: %s",
+		    train_mode_names[mode], buffer_string(&keys));
+	buffer_free(&keys);
 }
 
 static int
-run_plan(struct plan *plan)
+run_plan(struct plan *plan, const struct config_value *recipe)
 {
 	if (!take_texts(plan))
 		return 2;
-	note_unused(plan);
+	note_unused(plan, recipe);
 	if (option_text(plan->opt, "config") == NULL)
 		suit_one_file(&plan->train);
 	if (!take_numbers(plan) || !take_output(plan))
@@ -623,7 +623,7 @@ train_run(struct context *ctx, const struct options *opt)
 		}
 	}
 	if (status == 0)
-		status = run_plan(plan);
+		status = run_plan(plan, root);
 	store_free(plan->found);
 	free(plan->adapters);
 	free(plan);

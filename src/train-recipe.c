@@ -39,52 +39,69 @@ struct field {
 	size_t offset;
 	double min, max;
 	const char *const *choices;
+	unsigned modes; /* that look at it, or refuse what they cannot do; 0: all */
 };
 #define AT(member) offsetof(struct t2l_train_options, member)
+#define BASE (1U << T2L_TRAIN_BASE)
+#define ENCODER (1U << T2L_TRAIN_ENCODER)
+#define LORAS (1U << T2L_TRAIN_LORA | 1U << T2L_TRAIN_MULTI_TASK)
+#define SUPERVISED (1U << T2L_TRAIN_SUPERVISED)
+#define RECONSTRUCTION (1U << T2L_TRAIN_RECONSTRUCTION)
+#define HYPERNET (SUPERVISED | RECONSTRUCTION)
+#define ANSWERS (LORAS | SUPERVISED) /* learnt from examples, through a frozen base */
 
 static const struct field fields[] = {
-	{ "model.hidden_size", FIELD_INT, AT(hidden_size), 1, 65536 },
-	{ "model.n_layers", FIELD_INT, AT(n_layers), 1, 1024 },
-	{ "model.n_heads", FIELD_INT, AT(n_heads), 1, 1024 },
-	{ "model.n_kv_heads", FIELD_INT, AT(n_kv_heads), 1, 1024 },
-	{ "model.ffn_size", FIELD_INT, AT(ffn_size), 1, 1 << 20 },
-	{ "model.context_length", FIELD_INT, AT(context_length), 8, 1 << 24 },
-	{ "model.vocabulary_size", FIELD_INT, AT(vocabulary_size), 256, 1 << 24 },
-	{ "model.rope_theta", FIELD_FLOAT, AT(rope_theta), 1, 1e12 },
-	{ "model.latent_size", FIELD_INT, AT(latent_size), 4, 65536 },
-	{ "model.head_in_size", FIELD_INT, AT(head_in_size), 4, 65536 },
-	{ "model.variant", FIELD_TEXT, AT(variant), .choices = train_variant_names },
-	{ "model.offset", FIELD_TEXT, AT(offset) },
-	{ "model.learn_offset", FIELD_BOOL, AT(learn_offset) },
-	{ "model.target_modules", FIELD_WORDS, AT(modules) },
-	{ "model.rank", FIELD_INT, AT(rank), 1, 256 },
-	{ "model.lora_alpha", FIELD_FLOAT, AT(lora_alpha), 1e-3, 1e6 },
-	{ "model.use_rslora", FIELD_BOOL, AT(use_rslora) },
-	{ "model.dropout", FIELD_FLOAT, AT(dropout), 0, 0.99 },
-	{ "model.factorized", FIELD_BOOL, AT(factorized) },
-	{ "model.z_scores", FIELD_BOOL, AT(z_scores) },
-	{ "model.delta_w_scaling", FIELD_FLOAT, AT(delta_w_scaling), 1e-6, 1e9 },
-	{ "model.save_dtype", FIELD_TEXT, AT(save_dtype), .choices = dtype_names },
+	{ "model.hidden_size", FIELD_INT, AT(hidden_size), 1, 65536, .modes = BASE | ENCODER },
+	{ "model.n_layers", FIELD_INT, AT(n_layers), 1, 1024, .modes = BASE | ENCODER },
+	{ "model.n_heads", FIELD_INT, AT(n_heads), 1, 1024, .modes = BASE | ENCODER },
+	{ "model.n_kv_heads", FIELD_INT, AT(n_kv_heads), 1, 1024, .modes = BASE },
+	{ "model.ffn_size", FIELD_INT, AT(ffn_size), 1, 1 << 20, .modes = BASE | ENCODER },
+	{ "model.context_length", FIELD_INT, AT(context_length), 8, 1 << 24,
+	    .modes = BASE | ENCODER },
+	{ "model.vocabulary_size", FIELD_INT, AT(vocabulary_size), 256, 1 << 24, .modes = ENCODER },
+	{ "model.rope_theta", FIELD_FLOAT, AT(rope_theta), 1, 1e12, .modes = BASE },
+	{ "model.latent_size", FIELD_INT, AT(latent_size), 4, 65536, .modes = HYPERNET },
+	{ "model.head_in_size", FIELD_INT, AT(head_in_size), 4, 65536, .modes = HYPERNET },
+	{ "model.variant", FIELD_TEXT, AT(variant), .choices = train_variant_names,
+	    .modes = HYPERNET },
+	{ "model.offset", FIELD_TEXT, AT(offset), .modes = SUPERVISED },
+	{ "model.learn_offset", FIELD_BOOL, AT(learn_offset), .modes = SUPERVISED },
+	{ "model.target_modules", FIELD_WORDS, AT(modules), .modes = ANSWERS },
+	{ "model.rank", FIELD_INT, AT(rank), 1, 256, .modes = ANSWERS },
+	{ "model.lora_alpha", FIELD_FLOAT, AT(lora_alpha), 1e-3, 1e6, .modes = ANSWERS },
+	{ "model.use_rslora", FIELD_BOOL, AT(use_rslora), .modes = ANSWERS },
+	{ "model.dropout", FIELD_FLOAT, AT(dropout), 0, 0.99, .modes = HYPERNET },
+	{ "model.factorized", FIELD_BOOL, AT(factorized), .modes = RECONSTRUCTION },
+	{ "model.z_scores", FIELD_BOOL, AT(z_scores), .modes = RECONSTRUCTION },
+	{ "model.delta_w_scaling", FIELD_FLOAT, AT(delta_w_scaling), 1e-6, 1e9,
+	    .modes = RECONSTRUCTION },
+	{ "model.save_dtype", FIELD_TEXT, AT(save_dtype), .choices = dtype_names,
+	    .modes = BASE | ENCODER | HYPERNET },
 	{ "training.compute_dtype", FIELD_TEXT, AT(compute_dtype), .choices = train_compute_names },
 	{ "training.steps", FIELD_INT64, AT(steps), 1, 1e9 },
 	{ "training.epochs", FIELD_INT64, AT(epochs), 0, 1e9 },
 	{ "training.num_epochs", FIELD_INT64, AT(epochs), 0, 1e9 },
 	{ "training.seed", FIELD_UINT64, AT(seed), 0, 9e15 },
 	{ "training.batch_tasks", FIELD_INT, AT(batch_tasks), 1, 100000 },
-	{ "training.batch_points", FIELD_INT, AT(batch_points), 1, 100000 },
-	{ "training.row_tokens", FIELD_INT, AT(row_tokens), 8, 1 << 20 },
-	{ "training.label_smoothing", FIELD_FLOAT, AT(label_smoothing), 0, 0.99 },
-	{ "training.l2_generated", FIELD_FLOAT, AT(l2_generated), 0, 1e6 },
-	{ "training.weighting", FIELD_CHOICE, AT(weighting), .choices = weighting_names },
-	{ "training.description_in_prompt", FIELD_BOOL, AT(description_in_prompt) },
-	{ "training.batch_descriptions", FIELD_INT, AT(batch_descriptions), 1, 100000 },
-	{ "training.each_once", FIELD_BOOL, AT(each_once) },
-	{ "training.neftune_alpha", FIELD_FLOAT, AT(neftune_alpha), 0, 1000 },
+	{ "training.batch_points", FIELD_INT, AT(batch_points), 1, 100000, .modes = ANSWERS },
+	{ "training.row_tokens", FIELD_INT, AT(row_tokens), 8, 1 << 20, .modes = BASE },
+	{ "training.label_smoothing", FIELD_FLOAT, AT(label_smoothing), 0, 0.99,
+	    .modes = BASE | ANSWERS },
+	{ "training.l2_generated", FIELD_FLOAT, AT(l2_generated), 0, 1e6, .modes = ANSWERS },
+	{ "training.weighting", FIELD_CHOICE, AT(weighting), .choices = weighting_names,
+	    .modes = ANSWERS },
+	{ "training.description_in_prompt", FIELD_BOOL, AT(description_in_prompt),
+	    .modes = ANSWERS },
+	{ "training.batch_descriptions", FIELD_INT, AT(batch_descriptions), 1, 100000,
+	    .modes = RECONSTRUCTION },
+	{ "training.each_once", FIELD_BOOL, AT(each_once), .modes = ANSWERS },
+	{ "training.neftune_alpha", FIELD_FLOAT, AT(neftune_alpha), 0, 1000, .modes = ANSWERS },
 	{ "training.validation", FIELD_FLOAT, AT(validation), 0, 0.9 },
-	{ "training.validate_every", FIELD_INT64, AT(validate_every), 1, 1e12 },
-	{ "training.patience", FIELD_INT, AT(patience), 0, 1e9 },
+	{ "training.validate_every", FIELD_INT64, AT(validate_every), 1, 1e12,
+	    .modes = ANSWERS | RECONSTRUCTION },
+	{ "training.patience", FIELD_INT, AT(patience), 0, 1e9, .modes = ANSWERS | RECONSTRUCTION },
 	{ "training.micro_batches", FIELD_INT, AT(parts), 1, 1e6 },
-	{ "training.activation_checkpointing", FIELD_BOOL, AT(recompute) },
+	{ "training.activation_checkpointing", FIELD_BOOL, AT(recompute), .modes = BASE | ANSWERS },
 	{ "training.distributed", FIELD_BOOL, AT(distributed) },
 	{ "training.checkpoint_every", FIELD_INT64, AT(checkpoint_every), 1, 1e12 },
 	{ "training.log_every", FIELD_INT64, AT(log_every), 1, 1e12 },
@@ -101,15 +118,15 @@ static const struct field fields[] = {
 	{ "optimizer.final", FIELD_FLOAT, AT(final), 0, 1 },
 	{ "data.suite", FIELD_TEXT, AT(suite) },
 	{ "data.dataset", FIELD_TEXT, AT(suite) },
-	{ "data.adapters", FIELD_TEXT, AT(adapters_path) },
-	{ "data.max_tokens", FIELD_INT, AT(max_tokens), 0, 1 << 24 },
-	{ "data.tasks", FIELD_WORDS, AT(tasks) },
-	{ "data.descriptions", FIELD_INT, AT(descriptions), 0, 1e6 },
-	{ "data.base_model", FIELD_TEXT, AT(base_model) },
-	{ "data.encoder", FIELD_TEXT, AT(encoder) },
-	{ "data.texts", FIELD_TEXT, AT(texts) },
-	{ "data.tokenizer", FIELD_TEXT, AT(tokenizer) },
-	{ "data.cache", FIELD_TEXT, AT(cache) },
+	{ "data.adapters", FIELD_TEXT, AT(adapters_path), .modes = RECONSTRUCTION },
+	{ "data.max_tokens", FIELD_INT, AT(max_tokens), 0, 1 << 24, .modes = BASE | ANSWERS },
+	{ "data.tasks", FIELD_WORDS, AT(tasks), .modes = BASE | ANSWERS },
+	{ "data.descriptions", FIELD_INT, AT(descriptions), 0, 1e6, .modes = SUPERVISED },
+	{ "data.base_model", FIELD_TEXT, AT(base_model), .modes = ANSWERS },
+	{ "data.encoder", FIELD_TEXT, AT(encoder), .modes = HYPERNET | ENCODER },
+	{ "data.texts", FIELD_TEXT, AT(texts), .modes = ENCODER },
+	{ "data.tokenizer", FIELD_TEXT, AT(tokenizer), .modes = BASE },
+	{ "data.cache", FIELD_TEXT, AT(cache), .modes = HYPERNET | ENCODER },
 	{ "data.output", FIELD_TEXT, AT(output) },
 	{ "data.log", FIELD_TEXT, AT(log) },
 };
@@ -281,6 +298,41 @@ agrees(const struct config_value *root, const struct t2l_train_options *train,
 		return config_fail(error, optimizer->line,
 		    "type 'adamw' does not go with muon_learning_rate; say \"muon\"");
 	return true;
+}
+
+/* NULL: a key with a check of its own, which every mode looks at. */
+static const struct field *
+field_of(const char *key)
+{
+	if (strcmp(key, "model.size") == 0)
+		key = "model.variant";
+	for (size_t i = 0; i < N_FIELDS; i++)
+		if (strcmp(fields[i].key, key) == 0)
+			return &fields[i];
+	return NULL;
+}
+
+bool
+train_recipe_key_counts(const char *key, enum t2l_train_mode mode)
+{
+	const struct field *field = field_of(key);
+
+	return field == NULL || field->modes == 0 || (field->modes >> mode & 1) != 0;
+}
+
+void
+train_recipe_idle_keys(
+    const struct config_value *root, enum t2l_train_mode mode, struct buffer *keys)
+{
+	char path[256];
+
+	for (size_t i = 0; root->kind == CONFIG_TABLE && i < root->n_children; i++)
+		train_recipe_idle_keys(root->children[i], mode, keys);
+	if (root->kind == CONFIG_TABLE)
+		return;
+	config_path(root, path, sizeof path);
+	if (!train_recipe_key_counts(path, mode))
+		buffer_printf(keys, "%s%s", keys->n > 0 ? ", " : "", path);
 }
 
 bool

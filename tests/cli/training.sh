@@ -308,6 +308,26 @@ options_that_contradict_each_other_are_refused() {
 	says err "typed.toml:2" "'model.lantent_size'" "'model.latent_size'?"
 }
 
+keys_of_a_recipe_that_the_mode_does_not_look_at_are_told() {
+	examples plural.jsonl 12
+	set -- --config shared.toml --base-model "$base" --dataset plural.jsonl --output idle
+	printf '[model]\nsize = "small"\ndropout = 0.1\nrank = 4\n[data]\ncache = "here"\n' >shared.toml
+	ends 0 train "$@" --mode lora --steps 1 --json
+	says err 'in mode lora: model.size, model.dropout, data.cache'
+	lacks out dropout
+	ends 0 train "$@" --mode lora --steps 1 --quiet
+	lacks err dropout
+	ends 0 train "$@" --prepare --output tokens
+	lacks err dropout
+	ends 1 train "$@" --mode supervised --steps 1 # no encoder
+	lacks err dropout
+	cd "$T2L_SRCDIR"
+	for recipe in share/recipes/*.toml; do
+		"$t2l" train --config "$recipe" --check --plot >"$work/out" 2>"$work/err"
+		lacks "$work/err" 'change nothing'
+	done
+}
+
 an_unfinished_run_is_not_begun_anew_without_a_word() {
 	examples plural.jsonl 12
 	set -- --mode lora --base-model "$base" --dataset plural.jsonl --steps 2 --output begun/
@@ -385,6 +405,7 @@ adapters_of_the_catalog_are_reconstructed() {
 
 run_tests one_adapter_comes_from_a_file_of_examples tasks_are_chosen_by_name \
 	processes_that_do_not_share_are_refused options_that_contradict_each_other_are_refused \
+	keys_of_a_recipe_that_the_mode_does_not_look_at_are_told \
 	an_unfinished_run_is_not_begun_anew_without_a_word \
 	where_no_result_could_go_is_told_at_once descriptions_that_the_encoder_cannot_read_are_refused \
 	a_trained_adapter_goes_into_the_catalog \
