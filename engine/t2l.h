@@ -475,6 +475,10 @@ T2L_API const struct t2l_hypernet_facts *t2l_hypernet_facts(const struct t2l_hyp
  * be NULL. */
 T2L_API enum t2l_status t2l_hypernet_check(const struct t2l_hypernet *hypernet,
     const struct t2l_model *model, const struct t2l_encoder *encoder, struct t2l_error *err);
+/* T2L_EINVAL, saying what it takes instead, when the hypernet takes no descriptions: a checkpoint
+ * trained on one-hot vectors of its tasks. Asked before an encoder is looked for. */
+T2L_API enum t2l_status t2l_hypernet_check_describable(
+    const struct t2l_hypernet *hypernet, struct t2l_error *err);
 /* The description as the hypernet wants it: stripped, full stop added (FACTS 3), embedded, scaled
  * by sqrt(d). out [embedding_size]. An empty description is T2L_EINVAL. */
 T2L_API enum t2l_status t2l_hypernet_embed(const struct t2l_hypernet *hypernet,
@@ -497,7 +501,7 @@ T2L_API enum t2l_status t2l_hypernet_generate_many(struct t2l_hypernet *hypernet
     const float *task_embeddings, const char *const *tasks, size_t n, struct t2l_adapter **adapters,
     struct t2l_error *err);
 
-/* A safetensors file with task_emb F32 [d] or [n,d] -> *values [n, size], to be given to
+/* A safetensors file with task_emb F32, F64, F16 or BF16 [d] or [n,d] -> *values [n, size], to be given to
  * t2l_free(). */
 T2L_API enum t2l_status t2l_read_embeddings(
     const char *path, int size, float **values, size_t *n, struct t2l_error *err);

@@ -66,7 +66,7 @@ make_adapter(struct context *ctx, const struct options *opt, struct t2l_model *m
 
 	if (!workplace_hypernet(
 		ctx, option_text(opt, "model"), option_text(opt, "variant"), &hypernet) ||
-	    !workplace_encoder(ctx, option_text(opt, "encoder"), &encoder))
+	    !workplace_encoder_for(ctx, hypernet, option_text(opt, "encoder"), &encoder))
 		return false;
 	embedding =
 	    malloc((size_t)t2l_hypernet_facts(hypernet)->embedding_size * sizeof *embedding);

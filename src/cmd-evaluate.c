@@ -668,7 +668,8 @@ open_hypernet(struct evaluation *run)
 
 	if (!workplace_hypernet(
 		run->ctx, option_text(opt, "model"), option_text(opt, "variant"), &run->hypernet) ||
-	    !workplace_encoder(run->ctx, option_text(opt, "encoder"), &run->encoder))
+	    !workplace_encoder_for(
+		run->ctx, run->hypernet, option_text(opt, "encoder"), &run->encoder))
 		return false;
 	if (t2l_hypernet_check(run->hypernet, run->model, run->encoder, &err) == T2L_OK)
 		return true;

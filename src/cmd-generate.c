@@ -32,7 +32,7 @@ static const struct option_spec options[] = {
 	{ "batch-file", 0, OPTION_PATH, 0,
 	    "one task a line, or JSONL {\"task\":..,\"name\":..,\"output\":..}" },
 	{ "embedding", 0, OPTION_PATH, 0,
-	    "task embeddings: safetensors with task_emb F32 [d] or [n,d]" },
+	    "task embeddings: safetensors with task_emb [d] or [n,d]" },
 	ADAPTER_OUTPUT_OPTIONS,
 	{ "variant", 0, OPTION_CHOICE, 0, "size of the demo's hypernet", .choices = variant_names,
 	    .setting = "hypernet.variant" },
@@ -443,7 +443,8 @@ open_things(struct run *run)
 	if (!workplace_hypernet(ctx, option_text(run->options, "model"), variant, &run->hypernet))
 		return false;
 	if (option_text(run->options, "embedding") == NULL &&
-	    (!workplace_encoder(ctx, option_text(run->options, "encoder"), &run->encoder)))
+	    !workplace_encoder_for(
+		ctx, run->hypernet, option_text(run->options, "encoder"), &run->encoder))
 		return false;
 	if (architecture == NULL && !option_flag(run->options, "validate") &&
 	    !option_given(run->options, "examples"))

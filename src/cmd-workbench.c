@@ -139,7 +139,8 @@ open_generation(struct desk *desk, const struct options *opt, struct workbench_h
 
 	if (!workplace_hypernet(
 		&desk->writes, option_text(opt, "hypernet"), NULL, &host->hypernet) ||
-	    !workplace_encoder(&desk->writes, option_text(opt, "encoder"), &host->encoder)) {
+	    !workplace_encoder_for(
+		&desk->writes, host->hypernet, option_text(opt, "encoder"), &host->encoder)) {
 		take_fault(&desk->writes_log, why, size);
 		host->hypernet = NULL;
 		host->encoder = NULL;

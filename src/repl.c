@@ -182,7 +182,7 @@ make(struct repl *repl, const char *task)
 	bool fine;
 
 	if (!workplace_hypernet(ctx, NULL, NULL, &hypernet) ||
-	    !workplace_encoder(ctx, NULL, &encoder))
+	    !workplace_encoder_for(ctx, hypernet, NULL, &encoder))
 		return 1;
 	embedding =
 	    malloc((size_t)t2l_hypernet_facts(hypernet)->embedding_size * sizeof *embedding);

@@ -376,6 +376,18 @@ workplace_encoder(struct context *ctx, const char *name, struct t2l_encoder **en
 	return true;
 }
 
+bool
+workplace_encoder_for(struct context *ctx, const struct t2l_hypernet *hypernet, const char *name,
+    struct t2l_encoder **encoder)
+{
+	struct t2l_error err;
+
+	if (t2l_hypernet_check_describable(hypernet, &err) == T2L_OK)
+		return workplace_encoder(ctx, name, encoder);
+	context_fail_error(ctx, &err);
+	return false;
+}
+
 /* ---- adapters by name ---- */
 
 /* The catalog first for what looks like a name, the file system for what is there. */

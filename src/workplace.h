@@ -33,6 +33,9 @@ bool workplace_model(struct context *ctx, const char *path, struct t2l_model **m
 /* Its tokenizer and chat template alone: no weights are read, and PATH may have none. */
 bool workplace_text_model(struct context *ctx, const char *path, struct t2l_model **model);
 bool workplace_encoder(struct context *ctx, const char *path, struct t2l_encoder **encoder);
+/* The same for HYPERNET's descriptions; one that takes none says so before an encoder is missed. */
+bool workplace_encoder_for(struct context *ctx, const struct t2l_hypernet *hypernet,
+    const char *path, struct t2l_encoder **encoder);
 /* PATH NULL: the configured hypernet of VARIANT ("S", "M", "L"; NULL: the configured one). */
 bool workplace_hypernet(
     struct context *ctx, const char *path, const char *variant, struct t2l_hypernet **hypernet);

@@ -334,17 +334,15 @@ t2l_hypernet_check(const struct t2l_hypernet *hypernet, const struct t2l_model *
 
 /* ---- description -> embedding ---- */
 
-/* Whether descriptions from this encoder mean anything to the hypernet. */
-static enum t2l_status
-check_describable(
-    const struct t2l_hypernet *hypernet, const struct t2l_encoder *encoder, struct t2l_error *err)
+enum t2l_status
+t2l_hypernet_check_describable(const struct t2l_hypernet *hypernet, struct t2l_error *err)
 {
-	if (hypernet->network->config.one_hot)
-		return t2l_fail(err, T2L_EINVAL,
-		    "hypernet '%s' takes no descriptions: it was trained on one-hot vectors of %d "
-		    "tasks; give such a vector with --embedding",
-		    known(hypernet->facts.name), hypernet->facts.embedding_size);
-	return t2l_hypernet_check(hypernet, NULL, encoder, err);
+	if (!hypernet->network->config.one_hot)
+		return T2L_OK;
+	return t2l_fail(err, T2L_EINVAL,
+	    "hypernet '%s' takes no descriptions: it was trained on one-hot vectors of %d tasks; "
+	    "give such a vector with --embedding",
+	    known(hypernet->facts.name), hypernet->facts.embedding_size);
 }
 
 /* *TEXT: what the encoder is given for TASK; free() it, also after an error. */
@@ -365,10 +363,12 @@ t2l_hypernet_embed_many(const struct t2l_hypernet *hypernet, struct t2l_encoder 
 {
 	const size_t size = (size_t)hypernet->facts.embedding_size;
 	const float length = sqrtf((float)size);
-	enum t2l_status status = check_describable(hypernet, encoder, err);
+	enum t2l_status status = t2l_hypernet_check_describable(hypernet, err);
 	size_t n_prepared = 0;
 	char **texts = NULL;
 
+	if (status == T2L_OK)
+		status = t2l_hypernet_check(hypernet, NULL, encoder, err);
 	if (status == T2L_OK && (texts = calloc(n > 0 ? n : 1, sizeof *texts)) == NULL)
 		status = t2l_fail(err, T2L_ENOMEM, "hypernet: out of memory");
 	while (status == T2L_OK && n_prepared < n &&

@@ -42,6 +42,20 @@ the_text_encoder_is_asked_for_by_name() {
 	[ ! -e made ]
 }
 
+a_checkpoint_of_one_hot_vectors_says_so_before_an_encoder_is_missed() {
+	cp -r "$checkpoint" hot
+	chmod -R u+w hot
+	sed -e 's/^use_one_hot_task_emb: .*/use_one_hot_task_emb: true/' -e '/^- task_/d' \
+		-e 's/^train_ds_names:.*/train_ds_names: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x]/' \
+		"$checkpoint/args.yaml" >hot/args.yaml
+	ends 1 generate --model hot --task "sort the words" --output made
+	says err 'takes no descriptions' one-hot --embedding
+	lacks err share/get-minilm
+	ends 1 apply --model hot --task "sort the words" --prompt house
+	says err 'takes no descriptions'
+	ends 0 generate --model hot --embedding "$checkpoint/golden.safetensors" --output made
+}
+
 what_is_damaged_is_named_and_nothing_is_run() {
 	cp -r "$checkpoint" damaged
 	cp "$T2L_SRCDIR/tests/golden/hypernet/malicious/reduce_zip.pt" damaged/hypermod.pt
@@ -105,4 +119,5 @@ a_description_is_taken_or_not_understood() {
 
 run_tests no_folder_stays_when_nothing_comes_of_it \
 	a_description_is_taken_or_not_understood a_checkpoint_makes_adapters_without_a_base a_converted_checkpoint_makes_the_same_adapters \
-	the_text_encoder_is_asked_for_by_name what_is_damaged_is_named_and_nothing_is_run
+	the_text_encoder_is_asked_for_by_name a_checkpoint_of_one_hot_vectors_says_so_before_an_encoder_is_missed \
+	what_is_damaged_is_named_and_nothing_is_run

@@ -490,6 +490,87 @@ a_file_that_is_not_there_is_named(void **state)
 	assert_null(hypernet);
 }
 
+/* A file with task_emb of SHAPE ("[2,3]"), N_BYTES at BYTES. -> its path */
+static const char *
+embedding_file(const char *dtype, const char *shape, const void *bytes, size_t n_bytes)
+{
+	static char path[256];
+	char header[128];
+	uint64_t n = (uint64_t)snprintf(header, sizeof header,
+	    "{\"task_emb\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%zu]}}", dtype, shape,
+	    n_bytes);
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s", in_folder("embedding.safetensors"));
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(&n, 1, sizeof n, file), sizeof n);
+	assert_int_equal(fwrite(header, 1, (size_t)n, file), n);
+	assert_int_equal(fwrite(bytes, 1, n_bytes, file), n_bytes);
+	assert_int_equal(fclose(file), 0);
+	return path;
+}
+
+static void
+assert_embeddings(const char *path)
+{
+	static const float expected[] = { 1.5F, -2, 0.25F, 0, 3, -0.5F };
+	struct t2l_error err;
+	float *values;
+	size_t n;
+
+	if (t2l_read_embeddings(path, 3, &values, &n, &err) != T2L_OK)
+		fail_msg("%s", err.message);
+	assert_int_equal(n, 2);
+	assert_memory_equal(values, expected, sizeof expected);
+	t2l_free(values);
+}
+
+static void
+embeddings_of_every_floating_type_are_taken(void **state)
+{
+	static const double f64[] = { 1.5, -2, 0.25, 0, 3, -0.5 };
+	static const float f32[] = { 1.5F, -2, 0.25F, 0, 3, -0.5F };
+	static const uint16_t f16[] = { 0x3E00, 0xC000, 0x3400, 0, 0x4200, 0xB800 };
+	static const uint16_t bf16[] = { 0x3FC0, 0xC000, 0x3E80, 0, 0x4040, 0xBF00 };
+
+	(void)state;
+	assert_embeddings(embedding_file("F64", "[2,3]", f64, sizeof f64));
+	assert_embeddings(embedding_file("F32", "[2,3]", f32, sizeof f32));
+	assert_embeddings(embedding_file("F16", "[2,3]", f16, sizeof f16));
+	assert_embeddings(embedding_file("BF16", "[2,3]", bf16, sizeof bf16));
+}
+
+static void
+embeddings_that_are_no_numbers_are_refused(void **state)
+{
+	const struct {
+		const char *dtype, *shape;
+		double values[3];
+		const char *said;
+	} wrong[] = {
+		{ "F64", "[1,3]", { 1, (double)NAN, 1 }, "NaN" },
+		{ "F64", "[3]", { 1, 1, (double)INFINITY }, "infinity" },
+		{ "F64", "[3]", { 1e39, 1, 1 }, "too large" },
+		{ "I64", "[3]", { 0 }, "not I64" },
+		{ "U64", "[3]", { 0 }, "not U64" },
+		{ "F64", "[3,1]", { 0 }, "must be [n, 3]" },
+		{ "F64", "[1,1,3]", { 0 }, "must be [n, 3]" },
+	};
+	struct t2l_error err;
+	float *values;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		const char *path = embedding_file(
+		    wrong[i].dtype, wrong[i].shape, wrong[i].values, sizeof wrong[i].values);
+
+		assert_int_not_equal(t2l_read_embeddings(path, 3, &values, &n, &err), T2L_OK);
+		assert_non_null(strstr(err.message, wrong[i].said));
+	}
+}
+
 int
 main(void)
 {
@@ -505,6 +586,8 @@ main(void)
 		cmocka_unit_test(a_description_is_embedded_prepared_and_scaled),
 		cmocka_unit_test(descriptions_embedded_together_are_each_alone),
 		cmocka_unit_test(of_many_descriptions_the_one_at_fault_is_named),
+		cmocka_unit_test(embeddings_of_every_floating_type_are_taken),
+		cmocka_unit_test(embeddings_that_are_no_numbers_are_refused),
 		cmocka_unit_test(a_file_that_is_not_there_is_named),
 	};
 

@@ -514,6 +514,7 @@ one_hot_checkpoints_take_no_description(void **state)
 	golden = open_case("L_sft_onehot");
 	assert_fails(t2l_hypernet_embed(golden.hypernet, NULL, "sort the words", out, &err),
 	    T2L_EINVAL, "--embedding");
+	assert_fails(t2l_hypernet_check_describable(golden.hypernet, &err), T2L_EINVAL, "one-hot");
 	close_case(&golden);
 }
 
