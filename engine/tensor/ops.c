@@ -446,6 +446,7 @@ tape_copy(struct ops *ops, const void *source, int64_t n, size_t size)
 
 	if (copy == NULL)
 		return tape_fail(ops, T2L_ENOMEM, "out of memory for the tape");
-	memcpy(copy, source, (size_t)n * size);
+	if (source != NULL) /* of nothing */
+		memcpy(copy, source, (size_t)n * size);
 	return copy;
 }
