@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/error.h"
+#include "engine/tensor/tape.h"
 #include "engine/training/batch.h"
 #include "engine/training/random.h"
 #include "engine/training/trainer.h"
@@ -274,8 +275,11 @@ chunk_loss(struct ops *ops, const void *user)
 static int64_t
 rows_of_chunk(int64_t n_rows, int64_t chunk_rows)
 {
-	int64_t n_chunks = chunk_rows > 0 ? (n_rows + chunk_rows - 1) / chunk_rows : 1;
+	int64_t n_chunks;
 
+	if (chunk_rows <= 0 || n_rows <= chunk_rows)
+		return n_rows;
+	n_chunks = (n_rows + chunk_rows - 1) / chunk_rows;
 	return (n_rows + n_chunks - 1) / n_chunks;
 }
 
@@ -293,9 +297,10 @@ chunk_end(const struct batch *batch, int64_t row)
 int64_t
 batch_longest_chunk(int64_t n_rows, int64_t chunk_rows, int64_t longest_sequence)
 {
-	int64_t most = rows_of_chunk(n_rows, chunk_rows) + longest_sequence - 1;
+	int64_t rows = rows_of_chunk(n_rows, chunk_rows);
 
-	return n_rows < most ? n_rows : most;
+	/* One row short of its size, a chunk takes another sequence. */
+	return n_rows - rows <= longest_sequence ? n_rows : rows + longest_sequence - 1;
 }
 
 struct tensor *
@@ -323,5 +328,7 @@ batch_loss(struct ops *ops, const struct decoder *decoder, const struct batch *b
 			break;
 	}
 	batch_release(&rows);
+	if (loss == NULL)
+		tape_fail(ops, T2L_EINVAL, "training: no token of the batch counts");
 	return loss;
 }

@@ -471,6 +471,40 @@ a_lora_with_every_token_alike_trains_as_the_reference_does(void **state)
 	train_lora("lora_tokenweighted", 0);
 }
 
+/* ---- what no reference is asked ---- */
+
+static void
+a_batch_without_a_counted_token_is_refused(void **state)
+{
+	const struct cpu_options cpu = { .n_threads = 1 };
+	struct backend *backend;
+	struct batch empty = { .chunk_rows = 256 };
+	struct t2l_error err;
+	struct ops *ops;
+
+	(void)state;
+	assert_int_equal(cpu_backend_open(&cpu, &backend, &err), T2L_OK);
+	ops = ops_create(backend);
+	assert_non_null(ops);
+	assert_null(batch_loss(ops, NULL, &empty, NULL, 0));
+	assert_int_equal(ops_status(ops, &err), T2L_EINVAL);
+	assert_non_null(strstr(err.message, "no token"));
+	assert_int_equal(batch_longest_chunk(0, 256, 0), 0);
+	ops_free(ops);
+	cpu_backend_close(backend);
+}
+
+/* A chunk ends with a sequence, so that it may be longer than wished, but not than the whole. */
+static void
+chunks_have_like_sizes(void **state)
+{
+	(void)state;
+	assert_int_equal(batch_longest_chunk(1000, 0, 10), 1000);
+	assert_int_equal(batch_longest_chunk(1000, 1000, 10), 1000);
+	assert_int_equal(batch_longest_chunk(1000, 999, 10), 509);
+	assert_int_equal(batch_longest_chunk(1000, 256, 1000), 1000);
+}
+
 int
 main(void)
 {
@@ -485,6 +519,8 @@ main(void)
 		cmocka_unit_test(a_lora_trains_as_the_reference_does),
 		cmocka_unit_test(chunks_of_a_lora_train_as_the_reference_does),
 		cmocka_unit_test(a_lora_with_every_token_alike_trains_as_the_reference_does),
+		cmocka_unit_test(a_batch_without_a_counted_token_is_refused),
+		cmocka_unit_test(chunks_have_like_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
