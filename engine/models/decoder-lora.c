@@ -102,8 +102,8 @@ columns_of_tokens(const struct pass *pass, const struct tensor *a)
 		return ops_out_of_memory(pass->ops);
 	for (int64_t i = 0; i < n_rows * rank; i++)
 		ids[i] = (int32_t)(i % rank * vocabulary + pass->batch->tokens[i / rank]);
-	elements = ops_wrap(
-	    pass->ops, DTYPE_F32, 2, (int64_t[]){ rank * vocabulary, 1 }, a->data, a->grad);
+	elements =
+	    op_view(pass->ops, (struct tensor *)a, 0, 2, (const int64_t[]){ rank * vocabulary, 1 });
 	columns = elements != NULL ? op_gather_rows(pass->ops, elements, ids, n_rows * rank) : NULL;
 	return columns != NULL
 		   ? op_view(pass->ops, columns, 0, 2, (const int64_t[]){ n_rows, rank })
