@@ -81,13 +81,16 @@ open_labelled(
 {
 	const char *task = option_text(import->opt, "task"), *label = NULL;
 	char name[STORE_NAME_MAX + 1];
+	const struct t2l_adapter_facts *facts;
 	struct t2l_adapter *adapter;
 	enum t2l_status status;
 
 	if ((status = t2l_adapter_open(path, &adapter, err)) != T2L_OK)
 		return status;
-	if (import->keep.name == NULL && t2l_adapter_facts(adapter)->name[0] == '\0' &&
-	    t2l_adapter_facts(adapter)->task[0] == '\0' && task == NULL)
+	facts = t2l_adapter_facts(adapter);
+	/* A PEFT directory is known by its name, also when it tells what it does. */
+	if (import->keep.name == NULL && task == NULL && facts->name[0] == '\0' &&
+	    (facts->task[0] == '\0' || strcmp(facts->format, "peft") == 0))
 		label = name_of(import->ctx, path, name, sizeof name);
 	status = check_base(import, adapter, err);
 	if (status == T2L_OK)

@@ -75,6 +75,8 @@ write_tensors(struct export_job *job, const struct t2l_adapter *adapter, enum dt
 	if (writer == NULL)
 		return t2l_fail(err, T2L_ENOMEM, "out of memory");
 	safetensors_writer_metadata(writer, "format", "pt");
+	if (job->task[0] != '\0')
+		safetensors_writer_metadata(writer, ADAPTER_TASK_KEY, job->task);
 	status = peft_write_tensors(writer, adapter, dtype, path, err);
 	safetensors_writer_free(writer);
 	return status;

@@ -51,7 +51,7 @@ native_read(const struct safetensors *st, struct t2l_adapter **out, struct t2l_e
 	const char *base_name = safetensors_metadata(st, "t2l.base");
 	const struct adapter_labels labels = {
 		.name = safetensors_metadata(st, "t2l.name"),
-		.task = safetensors_metadata(st, "t2l.task"),
+		.task = safetensors_metadata(st, ADAPTER_TASK_KEY),
 		.base_name = base_name != NULL ? base_name : "",
 		.base_fingerprint = safetensors_metadata(st, "t2l.base_fingerprint"),
 		.hypernet = safetensors_metadata(st, "t2l.hypernet"),
@@ -124,7 +124,7 @@ t2l_adapter_save(const struct t2l_adapter *adapter, const char *path, struct t2l
 			{ "t2l.version", VERSION },
 			{ "t2l.adapter_config", config },
 			{ "t2l.name", facts->name },
-			{ "t2l.task", facts->task },
+			{ ADAPTER_TASK_KEY, facts->task },
 			{ "t2l.base", facts->base_name },
 			{ "t2l.base_fingerprint", facts->base_fingerprint },
 			{ "t2l.hypernet", facts->hypernet },

@@ -364,7 +364,7 @@ peft_read(const cJSON *root, const char *config_path, const struct safetensors *
 enum t2l_status
 peft_open(const char *directory, struct t2l_adapter **out, struct t2l_error *err)
 {
-	const struct adapter_labels none = { .name = NULL };
+	struct adapter_labels labels = { .name = NULL };
 	char config_path[4096], model_path[4096];
 	struct t2l_adapter *adapter;
 	struct safetensors *st;
@@ -387,7 +387,8 @@ peft_open(const char *directory, struct t2l_adapter **out, struct t2l_error *err
 		    "'%s' has neither " PEFT_MODEL_NAME " nor " PEFT_TORCH_NAME, directory);
 	}
 	if ((status = safetensors_open(model_path, &st, err)) == T2L_OK) {
-		status = peft_read(root, config_path, st, &none, &adapter, err);
+		labels.task = safetensors_metadata(st, ADAPTER_TASK_KEY);
+		status = peft_read(root, config_path, st, &labels, &adapter, err);
 		safetensors_close(st);
 	}
 	cJSON_Delete(root);

@@ -3,7 +3,8 @@
  *
  * A PEFT directory holds it as adapter_config.json and adapter_model.safetensors; our native file
  * is the same tensors with the configuration and the labels in the file's metadata. So both have
- * one reader and one writer.
+ * one reader and one writer. PEFT has no place for a description and does not look at the metadata
+ * of its tensors, so that is where it goes.
  */
 #ifndef ENGINE_ADAPTERS_PEFT_H
 #define ENGINE_ADAPTERS_PEFT_H
@@ -17,6 +18,9 @@
 #define PEFT_CONFIG_NAME "adapter_config.json"
 #define PEFT_MODEL_NAME "adapter_model.safetensors"
 #define PEFT_TORCH_NAME "adapter_model.bin"
+
+/* In the metadata of native files and of PEFT directories of ours: the description. */
+#define ADAPTER_TASK_KEY "t2l.task"
 
 /* peft.c. T2L_EUNSUPPORTED when a configuration says that there is more than A and B of linear
  * modules (DoRA, biases, ..). */

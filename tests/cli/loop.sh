@@ -259,6 +259,13 @@ export_and_import_keep_the_numbers() {
 	says out '"source":"imported"' '"tags":["visitor"]'
 	ends 0 infer --adapter returned --prompt house --greedy
 	same "$(cat out)" houses
+	ends 0 catalog show plural --json
+	task=$(field task out)
+	ends 0 export --adapter peft --format peft --output by-folder --task-description "double every letter"
+	ends 0 inspect by-folder --json
+	says out '"task":"double every letter"'
+	ends 0 inspect peft --json
+	says out "\"task\":\"$task\""
 	ends 0 export --adapter plural --format native --output native.safetensors --json
 	same "$(field hash out)" "$hash"
 	for precision in fp16 bf16; do

@@ -149,7 +149,19 @@ epochs = 4
 encoder = "$T2L_DATADIR/models/demo-encoder"
 RECIPE
 	ends 0 train --config recipe.toml --dataset targets --output small.safetensors --quiet
-	ends 0 generate --model small.safetensors --task 'translate into Spanish' --output again.safetensors
+	ends 0 generate --model small.safetensors --task 'translate into Spanish' --output again.safetensors --json
+	hash=$(field hash out)
+	for format in peft hf; do # which carry their description, too
+		mkdir $format
+		for target in write translate; do
+			ends 0 export --adapter targets/$target.safetensors --format $format \
+				--precision fp32 --output $format/$target
+		done
+		ends 0 train --config recipe.toml --dataset $format --output $format.safetensors --quiet
+		ends 0 generate --model $format.safetensors --task 'translate into Spanish' --json \
+			--output $format-again.safetensors
+		same "$(field hash out)" "$hash"
+	done
 	sed -i 's/^factorized.*//' recipe.toml
 	ends 1 train --config recipe.toml --dataset targets --output no.safetensors --quiet
 	says err 'z_scores without factorized'

@@ -47,7 +47,7 @@ files_in_folder(void)
 	return n;
 }
 
-/* 0 when PATH and what is in it is gone. */
+/* 0 when PATH, a file or a folder with all that is in it, is gone. */
 static inline int
 remove_tree(const char *path)
 {
@@ -68,7 +68,7 @@ remove_tree(const char *path)
 	}
 	if (folder != NULL)
 		closedir(folder);
-	return rmdir(path);
+	return folder != NULL ? rmdir(path) : unlink(path);
 }
 
 static inline int

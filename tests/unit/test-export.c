@@ -66,35 +66,6 @@ effect_difference(const struct t2l_adapter *a, const struct t2l_adapter *b)
 	return difference.relative;
 }
 
-static void
-remove_tree(const char *path)
-{
-	struct dirent *entry;
-	DIR *open = opendir(path);
-	char name[4600];
-
-	if (open == NULL) {
-		unlink(path);
-		return;
-	}
-	while ((entry = readdir(open)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-		remove_tree(name);
-	}
-	closedir(open);
-	rmdir(path);
-}
-
-static int
-remove_everything(void **state)
-{
-	(void)state;
-	remove_tree(temporary_folder);
-	return 0;
-}
-
 /* ---- GGML ---- */
 
 static void
@@ -887,7 +858,7 @@ an_export_replaces_only_its_own_files(void **state)
 }
 
 #define IN_FOLDER(test)                                                                            \
-	cmocka_unit_test_setup_teardown(test, make_temporary_folder, remove_everything)
+	cmocka_unit_test_setup_teardown(test, make_temporary_folder, remove_temporary_folder)
 
 int
 main(void)

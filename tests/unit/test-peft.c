@@ -372,6 +372,41 @@ sixteen_bits_are_those_of_the_type_asked_for(void **state)
 	t2l_adapter_close(adapter);
 }
 
+/* PEFT's files have no place for it: it is in the metadata of the tensors, and only when known. */
+static void
+the_description_comes_back(void **state)
+{
+	static const char *const tasks[] = { "say \"cat\" in\nSpanish, \033[1mañadir\033[0m", "" };
+	static const char *const formats[] = { "peft", "hf" };
+	struct t2l_adapter *adapter = make_adapter_of(4, 16, true, 9, NULL), *read;
+	struct t2l_error err;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		const char *task = tasks[i / 2];
+		const struct t2l_export_options options = { .format = formats[i % 2],
+			.task = task };
+		struct safetensors *st;
+
+		if (t2l_adapter_export(adapter, in_folder("out"), &options, NULL, &err) != T2L_OK)
+			fail_msg("%s", err.message);
+		assert_int_equal(t2l_adapter_open(in_folder("out"), &read, NULL), T2L_OK);
+		assert_string_equal(read->facts.task, task);
+		assert_string_equal(read->facts.hash, adapter->facts.hash);
+		t2l_adapter_close(read);
+		assert_int_equal(safetensors_open(in_folder("out"), &st, NULL), T2L_OK);
+		assert_int_equal(safetensors_metadata_count(st), task[0] != '\0' ? 2 : 1);
+		safetensors_close(st);
+		assert_int_equal(remove_tree(in_folder("out")), 0);
+	}
+	assert_int_equal(
+	    t2l_adapter_export(adapter, in_folder("out"),
+		&(struct t2l_export_options){ .format = "peft", .task = "\xff" }, NULL, &err),
+	    T2L_EINVAL);
+	assert_non_null(strstr(err.message, "UTF-8"));
+	t2l_adapter_close(adapter);
+}
+
 static void
 exports_that_cannot_be_are_refused(void **state)
 {
@@ -449,6 +484,7 @@ main(void)
 		TEST(a_cut_model_file_is_refused_with_its_name),
 		TEST(exported_goldens_come_back),
 		TEST(sixteen_bits_are_those_of_the_type_asked_for),
+		TEST(the_description_comes_back),
 		TEST(exports_that_cannot_be_are_refused),
 		TEST(the_written_configuration_has_only_the_old_keys),
 	};
