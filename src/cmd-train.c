@@ -239,8 +239,9 @@ count_lines(const char *path)
 
 /* One adapter from a file of examples, with no recipe: settings that suit such a file. */
 static void
-suit_one_file(struct t2l_train_options *train)
+suit_one_file(struct plan *plan)
 {
+	struct t2l_train_options *train = &plan->train;
 	struct stat place;
 	size_t n;
 
@@ -248,6 +249,11 @@ suit_one_file(struct t2l_train_options *train)
 	    stat(train->suite, &place) != 0 || S_ISDIR(place.st_mode))
 		return;
 	n = count_lines(train->suite);
+	if (!S_ISREG(place.st_mode) && option_text(plan->opt, "steps") == NULL &&
+	    option_text(plan->opt, "epochs") == NULL)
+		note(plan->ctx,
+		    "'%s' cannot be counted beforehand: 200 steps; --epochs or --steps says more",
+		    train->suite);
 	train->each_once = true;
 	train->batch_points = 8;
 	train->steps = (int64_t)(n * 3 / 8) > 200 ? (int64_t)(n * 3 / 8) : 200;
@@ -587,7 +593,7 @@ run_plan(struct plan *plan, const struct config_value *recipe)
 		return 2;
 	note_unused(plan, recipe);
 	if (option_text(plan->opt, "config") == NULL)
-		suit_one_file(&plan->train);
+		suit_one_file(plan);
 	if (!take_numbers(plan) || !take_output(plan))
 		return 2;
 	if (!take_query(plan))

@@ -15,6 +15,7 @@
 
 #define MAX_LINE_BYTES (1 << 20)
 #define MAX_TASKS 100000
+#define MAX_PIPED_BYTES ((size_t)256 << 20)
 
 char *
 suite_keep(struct t2l_suite *suite, const char *text)
@@ -51,6 +52,22 @@ read_line(struct t2l_suite *suite, const char *line, size_t n, const char *where
 	return status;
 }
 
+/* A file is mapped. The suite itself may be a pipe, which is read to its end: *PIPED is then to be
+ * freed. One inside of a folder is not waited for. -1 with errno. */
+static int
+open_lines(const struct t2l_suite *suite, const char *path, struct mapped_file *file, char **piped)
+{
+	*piped = NULL;
+	if (mapped_file_open(path, file) == 0)
+		return 0;
+	if (errno != ENODEV || strcmp(path, suite->path) != 0)
+		return -1;
+	*file = (struct mapped_file){ 0 };
+	*piped = read_whole_file(path, MAX_PIPED_BYTES, &file->n);
+	file->bytes = (const uint8_t *)*piped;
+	return *piped != NULL ? 0 : -1;
+}
+
 enum t2l_status
 suite_read_lines(struct t2l_suite *suite, const char *path, bool required,
     suite_line_reader *reader, void *user, struct t2l_error *err)
@@ -59,8 +76,9 @@ suite_read_lines(struct t2l_suite *suite, const char *path, bool required,
 	struct mapped_file file;
 	enum t2l_status status = T2L_OK;
 	size_t line_number = 0;
+	char *piped;
 
-	if (mapped_file_open(path, &file) != 0) {
+	if (open_lines(suite, path, &file, &piped) != 0) {
 		if (!required && errno == ENOENT)
 			return T2L_OK;
 		return t2l_fail_errno(err, "task suite: cannot read '%s'", path);
@@ -75,7 +93,9 @@ suite_read_lines(struct t2l_suite *suite, const char *path, bool required,
 		if (n > 0 && !(n == 1 && line[0] == '\r'))
 			status = read_line(suite, line, n, where, reader, user, err);
 	}
-	mapped_file_close(&file);
+	if (piped == NULL)
+		mapped_file_close(&file);
+	free(piped);
 	return status;
 }
 

@@ -32,7 +32,7 @@ enum t2l_status suite_new(const char *path, struct t2l_suite **suite, struct t2l
 /* What one line of a JSONL file is read into; WHERE is "PATH line 3". */
 typedef enum t2l_status suite_line_reader(struct t2l_suite *suite, const cJSON *object,
     const char *where, void *user, struct t2l_error *err);
-/* A file that is absent is an error only when REQUIRED. */
+/* A file that is absent is an error only when REQUIRED. The suite's own path may be a pipe. */
 enum t2l_status suite_read_lines(struct t2l_suite *suite, const char *path, bool required,
     suite_line_reader *reader, void *user, struct t2l_error *err);
 

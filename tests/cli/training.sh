@@ -39,6 +39,35 @@ a_trained_adapter_goes_into_the_catalog() {
 	if grep -q 'training 3/3' err; then exit 1; fi
 }
 
+examples_may_come_from_a_pipe() {
+	examples plural.jsonl 12
+	ends 0 train --mode lora --base-model "$base" --dataset plural.jsonl --steps 3 --seed 5 --quiet \
+		--output file.safetensors
+	# shellcheck disable=SC2002 # a pipe, which cannot be mapped
+	cat plural.jsonl | "$t2l" train --mode lora --base-model "$base" --dataset /dev/stdin --steps 3 --seed 5 \
+		--output pipe.safetensors 2>err
+	lacks err 'beforehand'
+	"$t2l" inspect file.safetensors --json >out
+	hash=$(field hash out)
+	"$t2l" inspect pipe.safetensors --json >out
+	same "$(field hash out)" "$hash"
+	# shellcheck disable=SC2002
+	cat plural.jsonl | "$t2l" train --mode lora --base-model "$base" --dataset /dev/stdin --check \
+		--output none >out 2>err
+	says err 'beforehand: 200 steps'
+	# shellcheck disable=SC2002
+	cat plural.jsonl | "$t2l" generate --examples /dev/stdin --task 'write the plural of the word' \
+		--refine 2 --output refined.safetensors >out
+	printf '{"prompt":1}\n' >wrong.jsonl
+	# shellcheck disable=SC2002
+	if cat wrong.jsonl | "$t2l" generate --examples /dev/stdin --output no.safetensors 2>err; then exit 1; fi
+	says err '/dev/stdin line 1'
+	mkdir -p folder/task
+	mkfifo folder/task/train.jsonl
+	ends 1 train --mode lora --base-model "$base" --dataset folder --steps 1 --output none
+	says err train.jsonl
+}
+
 prepared_tokens_give_the_same_adapter() {
 	examples plural.jsonl 12
 	ends 0 train --prepare --base-model "$base" --dataset plural.jsonl --output plural.tokens
@@ -421,7 +450,7 @@ run_tests one_adapter_comes_from_a_file_of_examples tasks_are_chosen_by_name \
 	an_unfinished_run_is_not_begun_anew_without_a_word \
 	where_no_result_could_go_is_told_at_once descriptions_that_the_encoder_cannot_read_are_refused \
 	a_trained_adapter_goes_into_the_catalog \
-	prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
+	examples_may_come_from_a_pipe prepared_tokens_give_the_same_adapter what_does_not_fit_is_refused \
 	examples_choose_a_description_and_refine adapters_are_reconstructed an_offset_begins_every_adapter \
 	a_hypernet_learns_the_same_over_a_gguf_base \
 	two_processes_give_what_one_gives a_killed_process_ends_the_job_with_a_checkpoint \
