@@ -464,6 +464,66 @@ chunks_of_a_lora_train_as_the_reference_does(void **state)
 	train_lora("lora_equal", 1);
 }
 
+enum { LORA_NUMBERS = 4 * 2 * 4 * 48 }; /* at most */
+
+/* One step's gradients of A and B^T of q and v, and its loss. */
+static float
+noisy_gradients(int64_t chunk_rows, bool recompute, float gradients[LORA_NUMBERS])
+{
+	struct parameter_set set = { 0 };
+	struct lora_parameters lora;
+	struct golden_case c;
+	struct t2l_error err;
+	struct tensor *loss;
+	float value;
+
+	if (!golden_case_open(&c, "lora_equal"))
+		skip();
+	golden_case_options(&c);
+	golden_case_batch(&c);
+	c.batch.chunk_rows = chunk_rows;
+	c.batch.recompute = recompute;
+	c.batch.noise = 0.01F;
+	c.batch.noise_seed = 7;
+	make_lora(&c, &lora);
+	c.groups[0].row_count = c.batch.n_rows;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(parameter_set_add(&set, lora_modules[i / 2], &lora.tensors[i],
+				     UPDATE_ADAMW, &err),
+		    T2L_OK);
+	assert_int_equal(parameter_set_allocate(&set, &err), T2L_OK);
+	parameter_set_zero_gradients(&set);
+	ops_record(c.ops, true);
+	loss = task_batch_loss(
+	    c.ops, &c.base->decoder, &c.batch, &lora.stack, c.groups, 1, 0.1F, 1e-3F);
+	assert_non_null(loss);
+	value = tensor_f32(loss)[0];
+	assert_int_equal(ops_backward(c.ops, loss, 1, &err), T2L_OK);
+	for (int i = 0; i < 4; i++)
+		memcpy(gradients + i * (LORA_NUMBERS / 4), lora.tensors[i].grad,
+		    (size_t)tensor_count(&lora.tensors[i]) * sizeof(float));
+	parameter_set_release(&set);
+	golden_case_close(&c);
+	return value;
+}
+
+static void
+noise_and_recomputation_do_not_show_where_chunks_end(void **state)
+{
+	static float whole[LORA_NUMBERS], parts[LORA_NUMBERS];
+	float loss = noisy_gradients(0, false, whole), most = 0;
+
+	(void)state;
+	for (int i = 0; i < LORA_NUMBERS; i++)
+		most = fmaxf(most, fabsf(whole[i]));
+	assert_true(most > 0);
+	for (int recompute = 0; recompute < 2; recompute++) {
+		assert_float_equal(noisy_gradients(1, recompute, parts), loss, 1e-5);
+		for (int i = 0; i < LORA_NUMBERS; i++)
+			assert_float_equal(whole[i], parts[i], 1e-5 * most);
+	}
+}
+
 static void
 a_lora_with_every_token_alike_trains_as_the_reference_does(void **state)
 {
@@ -518,6 +578,7 @@ main(void)
 		cmocka_unit_test(products_are_reconstructed_as_the_reference_does),
 		cmocka_unit_test(a_lora_trains_as_the_reference_does),
 		cmocka_unit_test(chunks_of_a_lora_train_as_the_reference_does),
+		cmocka_unit_test(noise_and_recomputation_do_not_show_where_chunks_end),
 		cmocka_unit_test(a_lora_with_every_token_alike_trains_as_the_reference_does),
 		cmocka_unit_test(a_batch_without_a_counted_token_is_refused),
 		cmocka_unit_test(chunks_have_like_sizes),
