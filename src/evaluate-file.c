@@ -10,8 +10,8 @@
 
 #include "base/atomic-file.h"
 #include "base/buffer.h"
-#include "src/evaluate-file.h"
 #include "base/clock.h"
+#include "src/evaluate-file.h"
 #include "src/json-lines.h"
 #include "src/lanes.h"
 
