@@ -104,6 +104,7 @@ struct evaluation {
 
 #define LANES 128
 #define MAX_ANSWER_TOKENS 64
+#define AT_ONCE 16 /* descriptions that are embedded, and their adapters made, together */
 
 /* ---- lanes ---- */
 
@@ -241,21 +242,42 @@ open_baseline(struct evaluation *run, const char *name)
 	return adapter;
 }
 
-static struct t2l_adapter *
-generate(struct evaluation *run, const char *description)
+/* The adapters of N descriptions, at most AT_ONCE; all or none. */
+static bool
+generate(struct evaluation *run, const char *const *texts, size_t n, struct t2l_adapter **adapters)
 {
 	size_t size = (size_t)t2l_hypernet_facts(run->hypernet)->embedding_size;
-	float *embedding = malloc(size * sizeof *embedding);
-	struct t2l_adapter *adapter = NULL;
+	float *embeddings = malloc((n + 1) * size * sizeof *embeddings);
 	struct t2l_error err = { .message = "out of memory" };
+	bool fine = embeddings != NULL &&
+		    t2l_hypernet_embed_many(
+			run->hypernet, run->encoder, texts, n, embeddings, NULL, &err) == T2L_OK &&
+		    t2l_hypernet_generate_many(
+			run->hypernet, embeddings, texts, n, adapters, &err) == T2L_OK;
 
-	if (embedding == NULL ||
-	    t2l_hypernet_embed(run->hypernet, run->encoder, description, embedding, &err) !=
-		T2L_OK ||
-	    t2l_hypernet_generate(run->hypernet, embedding, description, &adapter, &err) != T2L_OK)
+	if (!fine)
 		context_fail_error(run->ctx, &err);
-	free(embedding);
-	return adapter;
+	free(embeddings);
+	return fine;
+}
+
+/* Runs TASK under each of N descriptions, as METHOD has them. */
+static bool
+ask_under(struct evaluation *run, const struct method *method, const struct t2l_suite_task *task,
+    const char *const *texts, size_t n, struct score *score)
+{
+	const bool hypernet = strncmp(method->name, "t2l", 3) == 0 || method->wrong;
+	const struct t2l_adapter *common =
+	    strcmp(method->name, "base-described") == 0 ? NULL : run->described;
+	struct t2l_adapter *adapters[AT_ONCE] = { NULL };
+	bool fine = !hypernet || generate(run, texts, n, adapters);
+
+	for (size_t i = 0; i < n && fine; i++)
+		fine = ask_items(run, task, hypernet ? adapters[i] : common,
+		    hypernet ? NULL : texts[i], 0, score);
+	for (size_t i = 0; i < n; i++)
+		t2l_adapter_close(adapters[i]);
+	return fine;
 }
 
 /* Runs TASK with each of the descriptions that METHOD uses. */
@@ -267,7 +289,6 @@ ask_described(
 	const struct t2l_suite_task *source = task;
 	const struct t2l_suite_tier *tier;
 	size_t n = (size_t)option_integer(run->opt, "descriptions");
-	bool hypernet = strncmp(method->name, "t2l", 3) == 0 || method->wrong;
 
 	/* Another task of another operation, as far along the list as can be. */
 	for (size_t i = 1; method->wrong && i < run->n_tasks; i++) {
@@ -276,21 +297,16 @@ ask_described(
 			break;
 	}
 	tier = t2l_suite_tier(source, method->tier);
-	for (size_t i = 0; tier != NULL && i < n && i < tier->n; i++) {
-		/* Spread over the tier: neighbours may be variants of one phrasing. */
-		const char *text = tier->texts[i * tier->n / (n < tier->n ? n : tier->n)];
-		struct t2l_adapter *adapter = hypernet	       ? generate(run, text)
-					      : run->described ? t2l_adapter_ref(run->described)
-							       : NULL;
-		bool fine = (!hypernet || adapter != NULL) &&
-			    ask_items(run, task, adapter, hypernet ? NULL : text, 0, score);
+	if (tier == NULL || n > tier->n)
+		n = tier != NULL ? tier->n : 0;
+	for (size_t at = 0, count; at < n; at += count) {
+		const char *texts[AT_ONCE];
 
-		if (strcmp(method->name, "base-described") == 0 && adapter != NULL) {
-			t2l_adapter_close(adapter);
-			adapter = NULL;
-		}
-		t2l_adapter_close(adapter);
-		if (!fine)
+		count = n - at < AT_ONCE ? n - at : AT_ONCE;
+		/* Spread over the tier: neighbours may be variants of one phrasing. */
+		for (size_t i = 0; i < count; i++)
+			texts[i] = tier->texts[(at + i) * tier->n / n];
+		if (!ask_under(run, method, task, texts, count, score))
 			return false;
 	}
 	return true;
@@ -305,14 +321,6 @@ ask_task(struct evaluation *run, const struct method *method, size_t index, stru
 	char name[300];
 	bool fine;
 
-	if (strcmp(method->name, "base-described") == 0) {
-		struct t2l_adapter *kept = run->described;
-
-		run->described = NULL;
-		fine = ask_described(run, method, index, score);
-		run->described = kept;
-		return fine;
-	}
 	if (method->tier != NULL)
 		return ask_described(run, method, index, score);
 	if (strcmp(method->name, "icl") == 0)
@@ -338,10 +346,11 @@ make_average(struct evaluation *run)
 {
 	size_t n_all = t2l_suite_n_tasks(run->suite), n = 0;
 	struct t2l_adapter **adapters = calloc(n_all, sizeof(struct t2l_adapter *));
+	const char **texts = calloc(n_all, sizeof *texts);
 	const struct t2l_merge_options mean = t2l_merge_defaults("cat");
 	struct t2l_error err;
 	struct t2l_engine *engine;
-	bool fine = adapters != NULL && workplace_engine(run->ctx, &engine);
+	bool fine = adapters != NULL && texts != NULL && workplace_engine(run->ctx, &engine);
 
 	for (size_t i = 0; i < n_all && fine; i++) {
 		const struct t2l_suite_task *task = t2l_suite_task(run->suite, i);
@@ -349,9 +358,11 @@ make_average(struct evaluation *run)
 
 		if (!task->train || tier == NULL || tier->n == 0)
 			continue;
-		adapters[n] = generate(run, tier->texts[0]);
-		fine = adapters[n++] != NULL;
+		texts[n++] = tier->texts[0];
 	}
+	for (size_t at = 0; at < n && fine; at += AT_ONCE)
+		fine =
+		    generate(run, texts + at, n - at < AT_ONCE ? n - at : AT_ONCE, adapters + at);
 	if (fine && n > 0 &&
 	    t2l_adapter_merge(engine, &mean, (const struct t2l_adapter *const *)adapters, NULL, n,
 		NULL, &run->average, &err) != T2L_OK) {
@@ -361,6 +372,7 @@ make_average(struct evaluation *run)
 	for (size_t i = 0; i < n; i++)
 		t2l_adapter_close(adapters[i]);
 	free(adapters);
+	free(texts);
 	return fine;
 }
 
