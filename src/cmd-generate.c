@@ -520,6 +520,48 @@ run_into_folder(struct run *run, const struct generate_jobs *jobs, const float *
 	return status;
 }
 
+/* Options that want another one; false after a message. */
+static bool
+options_fit(struct context *ctx, const struct options *opt)
+{
+	if (option_count(opt, "task") == 0 && option_text(opt, "batch-file") == NULL &&
+	    option_text(opt, "embedding") == NULL && !option_given(opt, "examples"))
+		context_usage(ctx, "--task, --batch-file, --embedding or --examples is wanted");
+	else if (option_given(opt, "refine") && !option_given(opt, "examples"))
+		context_usage(ctx, "--refine wants --examples");
+	else if (option_given(opt, "refine-rate") && !option_given(opt, "refine"))
+		context_usage(ctx, "--refine-rate is that of --refine");
+	else if (option_given(opt, "candidates") && !option_given(opt, "examples"))
+		context_usage(ctx, "--candidates are for --examples to choose from");
+	else
+		return true;
+	return false;
+}
+
+/* --embedding: read, with a job for each where no task says what it is. */
+static bool
+take_embeddings(struct run *run, struct generate_jobs *jobs, float **given)
+{
+	const char *path = option_text(run->options, "embedding");
+	const int size = t2l_hypernet_facts(run->hypernet)->embedding_size;
+	struct t2l_error err;
+	size_t n;
+
+	if (path == NULL)
+		return true;
+	if (t2l_read_embeddings(path, size, given, &n, &err) != T2L_OK)
+		return context_fail_error(run->ctx, &err), false;
+	if (jobs->n != 0 && jobs->n != n) {
+		context_fail(
+		    run->ctx, "%zu tasks for the %zu embeddings of '%s'", jobs->n, n, path);
+		return false;
+	}
+	while (jobs->n < n)
+		if (!generate_jobs_add(run->ctx, jobs, "", NULL, NULL, 0))
+			return false;
+	return true;
+}
+
 static int
 generate_run(struct context *ctx, const struct options *opt)
 {
@@ -530,7 +572,6 @@ generate_run(struct context *ctx, const struct options *opt)
 		.keep = option_flag(opt, "keep") || option_given(opt, "name") ||
 			option_given(opt, "tag") };
 	const char *format = option_text(opt, "format");
-	const char *embedding = option_text(opt, "embedding");
 	struct generate_jobs jobs = { 0 };
 	float *given = NULL;
 	int status = 1;
@@ -540,33 +581,12 @@ generate_run(struct context *ctx, const struct options *opt)
 	run.tags = calloc(run.n_tags + 1, sizeof *run.tags);
 	for (size_t i = 0; run.tags != NULL && i < run.n_tags; i++)
 		run.tags[i] = option_nth(opt, "tag", i);
-	if (option_count(opt, "task") == 0 && option_text(opt, "batch-file") == NULL &&
-	    embedding == NULL && !option_given(opt, "examples"))
-		status =
-		    context_usage(ctx, "--task, --batch-file, --embedding or --examples is wanted");
-	else if (option_given(opt, "refine") && !option_given(opt, "examples"))
-		status = context_usage(ctx, "--refine wants --examples");
-	else if (option_given(opt, "refine-rate") && !option_given(opt, "refine"))
-		status = context_usage(ctx, "--refine-rate is that of --refine");
-	else if (option_given(opt, "candidates") && !option_given(opt, "examples"))
-		status = context_usage(ctx, "--candidates are for --examples to choose from");
-	else if (collect(ctx, opt, &jobs) && open_things(&run) && take_examples(&run, &jobs)) {
-		size_t n = 0;
-		struct t2l_error err;
-
-		if (embedding != NULL &&
-		    t2l_read_embeddings(embedding, t2l_hypernet_facts(run.hypernet)->embedding_size,
-			&given, &n, &err) != T2L_OK) {
-			status = context_fail_error(ctx, &err);
-		} else if (embedding != NULL && jobs.n != 0 && jobs.n != n) {
-			status = context_fail(
-			    ctx, "%zu tasks for the %zu embeddings of '%s'", jobs.n, n, embedding);
-		} else {
-			while (jobs.n < n && generate_jobs_add(ctx, &jobs, "", NULL, NULL, 0))
-				;
-			run.one = jobs.n == 1;
-			status = run_into_folder(&run, &jobs, given);
-		}
+	if (!options_fit(ctx, opt)) {
+		status = 2;
+	} else if (collect(ctx, opt, &jobs) && open_things(&run) && take_examples(&run, &jobs) &&
+		   take_embeddings(&run, &jobs, &given)) {
+		run.one = jobs.n == 1;
+		status = run_into_folder(&run, &jobs, given);
 	}
 	t2l_free(given);
 	few_shot_close(&run.few);
