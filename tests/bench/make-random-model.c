@@ -159,7 +159,7 @@ main(int argc, char **argv)
 	};
 	struct t2l_error err;
 
-	if (argc != 2 && argc != 3 && argc != 3 + N_SIZES)
+	if ((argc != 2 && argc != 3 && argc != 3 + N_SIZES) || argv[1][0] == '-')
 		return usage();
 	if (argc > 2 && (!dtype_by_name(argv[2], &model.dtype) || !dtype_is_weight(model.dtype)))
 		return usage();
