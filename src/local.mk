@@ -21,13 +21,17 @@ src_t2l_SOURCES = \
 	src/adapter-tree.c src/adapter-tree.h \
 	src/distil.c src/distil.h src/nearest-task.c src/nearest-task.h \
 	src/lanes.c src/lanes.h \
-	src/few-shot.c src/few-shot.h src/generate-jobs.c src/generate-jobs.h src/json-lines.c src/json-lines.h src/base64.c src/base64.h \
+	src/few-shot.c src/few-shot.h src/generate-jobs.c src/generate-jobs.h src/json-lines.c \
+	src/json-lines.h src/base64.c src/base64.h \
 	src/inspect-model.c src/inspect-model.h \
 	src/repl.c src/repl.h \
-	src/cmd-about.c src/cmd-apply.c src/cmd-batch.c src/cmd-bench.c src/cmd-catalog.c src/cmd-compare.c src/cmd-convert.c \
+	src/cmd-about.c src/cmd-apply.c src/cmd-batch.c src/cmd-bench.c src/cmd-catalog.c \
+	src/cmd-compare.c src/cmd-convert.c \
 	src/cmd-evaluate.c src/cmd-export.c src/cmd-generate.c src/cmd-import.c src/cmd-infer.c \
 	src/merge-auto.c src/merge-auto.h \
 	src/adapter-checks.c src/adapter-checks.h src/cmd-validate.c \
 	src/device-profile.c src/device-profile.h \
 	src/heat-map.c src/heat-map.h src/cmd-diff.c \
-	src/cmd-inspect.c src/cmd-merge.c src/cmd-quantize.c src/tensor-reports.c src/tensor-reports.h src/cmd-score.c src/cmd-text.c src/cmd-train.c src/train-recipe.c src/train-recipe.h src/loss-plot.c src/loss-plot.h src/cmd-workbench.c
+	src/cmd-inspect.c src/cmd-merge.c src/cmd-quantize.c src/tensor-reports.c \
+	src/tensor-reports.h src/cmd-score.c src/cmd-text.c src/cmd-train.c src/train-recipe.c \
+	src/train-recipe.h src/loss-plot.c src/loss-plot.h src/cmd-workbench.c
