@@ -227,14 +227,13 @@ enum t2l_status
 ops_backward(struct ops *ops, struct tensor *loss, float scale, struct t2l_error *err)
 {
 	if (tape_ready(ops) && tape_check_f32(ops, "backward", loss)) {
+		tape_zero_gradient(loss);
 		if (tensor_count(loss) != 1)
 			tape_fail(ops, T2L_EINVAL, "backward: the loss is not a scalar");
 		else if (loss->grad == NULL)
 			tape_fail(ops, T2L_EINVAL, "backward: the loss depends on no parameter");
-		else {
-			tape_zero_gradient(loss);
+		else
 			loss->grad[0] += scale;
-		}
 	}
 	tape_walk(ops);
 	return ops_status(ops, err);

@@ -401,6 +401,27 @@ make_lora(struct golden_case *c, struct lora_parameters *lora)
 	}
 }
 
+/* The case's batch, and its LoRA as the parameters of SET. */
+static void
+open_lora(struct golden_case *c, const char *name, int64_t chunk_rows, struct lora_parameters *lora,
+    struct parameter_set *set)
+{
+	struct t2l_error err;
+
+	if (!golden_case_open(c, name))
+		skip();
+	golden_case_options(c);
+	golden_case_batch(c);
+	c->batch.chunk_rows = chunk_rows;
+	c->groups[0].row_count = c->batch.n_rows;
+	make_lora(c, lora);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(parameter_set_add(set, lora_modules[i / 2], &lora->tensors[i],
+				     UPDATE_ADAMW, &err),
+		    T2L_OK);
+	assert_int_equal(parameter_set_allocate(set, &err), T2L_OK);
+}
+
 static void
 train_lora(const char *name, int64_t chunk_rows)
 {
@@ -411,18 +432,7 @@ train_lora(const char *name, int64_t chunk_rows)
 	struct t2l_error err;
 	float theirs[2 * 4 * 48];
 
-	if (!golden_case_open(&c, name))
-		skip();
-	golden_case_options(&c);
-	golden_case_batch(&c);
-	c.batch.chunk_rows = chunk_rows;
-	make_lora(&c, &lora);
-	c.groups[0].row_count = c.batch.n_rows;
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(parameter_set_add(&set, lora_modules[i / 2], &lora.tensors[i],
-				     UPDATE_ADAMW, &err),
-		    T2L_OK);
-	assert_int_equal(parameter_set_allocate(&set, &err), T2L_OK);
+	open_lora(&c, name, chunk_rows, &lora, &set);
 	for (int step = 0; step < 5; step++) {
 		ops_reset(c.ops);
 		ops_record(c.ops, true);
@@ -477,21 +487,10 @@ noisy_gradients(int64_t chunk_rows, bool recompute, float gradients[LORA_NUMBERS
 	struct tensor *loss;
 	float value;
 
-	if (!golden_case_open(&c, "lora_equal"))
-		skip();
-	golden_case_options(&c);
-	golden_case_batch(&c);
-	c.batch.chunk_rows = chunk_rows;
+	open_lora(&c, "lora_equal", chunk_rows, &lora, &set);
 	c.batch.recompute = recompute;
 	c.batch.noise = 0.01F;
 	c.batch.noise_seed = 7;
-	make_lora(&c, &lora);
-	c.groups[0].row_count = c.batch.n_rows;
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(parameter_set_add(&set, lora_modules[i / 2], &lora.tensors[i],
-				     UPDATE_ADAMW, &err),
-		    T2L_OK);
-	assert_int_equal(parameter_set_allocate(&set, &err), T2L_OK);
 	parameter_set_zero_gradients(&set);
 	ops_record(c.ops, true);
 	loss = task_batch_loss(
